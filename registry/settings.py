@@ -1,0 +1,168 @@
+"""Every setting, read once from the environment (prefix `GRAFTLINE_`).
+
+It refuses to know how a setting is used. No other module reads the environment.
+"""
+
+from collections.abc import Mapping
+from os import environ  # noqa: TID251 - this is the one module that may
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_PACKAGED_BASE = Path(__file__).parent / "tiny_base"
+_CHECKOUT_BASE = Path(__file__).parent.parent / "examples" / "tiny-base"
+
+
+def embedded_base() -> Path:
+    """Return the folder of the tiny base model that comes with Graftline."""
+    return _PACKAGED_BASE if _PACKAGED_BASE.exists() else _CHECKOUT_BASE
+
+
+class Settings(BaseSettings):
+    """Graftline's settings. Each can be set as `GRAFTLINE_<NAME>`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="GRAFTLINE_", use_attribute_docstrings=True, frozen=True
+    )
+
+    data_dir: Path = Path(".graftline")
+    """Folder for the database, files, adapters, logs and keys."""
+    database_url: SecretStr | None = None
+    """SQLAlchemy URL of the database, such as `postgresql+psycopg://…`; SQLite in `data_dir` by
+    default."""
+    base_model: str = Field(default_factory=lambda: str(embedded_base()))
+    """Hugging Face name or local path of the base model; the embedded tiny model by default."""
+    base_model_name: str | None = None
+    """Name clients use for the base model; by default the last part of its path, or its full
+    Hugging Face name."""
+    host: str = "127.0.0.1"
+    """Address the service listens on."""
+    port: int = Field(default=8080, ge=1, le=65535)
+    """Port the service listens on."""
+    engine_url: str | None = None
+    """URL of a vLLM server that runs already; by default `graftline up` starts one."""
+    engine_port: int = Field(default=8081, ge=1, le=65535)
+    """Port, on the loopback address, of the vLLM server that `graftline up` starts."""
+    trainer_port: int = Field(default=8082, ge=1, le=65535)
+    """Port, on the loopback address, of the trainer's metrics."""
+    evals_port: int = Field(default=8083, ge=1, le=65535)
+    """Port, on the loopback address, of the evals module's metrics."""
+    engine_key: SecretStr | None = None
+    """Key of the vLLM server, if it was started with one."""
+    max_upload_bytes: int = Field(default=512 * 1024 * 1024, ge=1)
+    """Largest file that `POST /v1/files` takes, in bytes."""
+    max_loras: int = Field(default=4, ge=1)
+    """Adapter versions the engine can use in one step: stable, candidate and those draining."""
+    max_lora_rank: int = Field(default=32, ge=1)
+    """Largest LoRA rank the engine takes: 1, 8, 16, 32, 64, 128, 256, 320 or 512."""
+    max_model_len: int = Field(default=2048, ge=16)
+    """Longest sequence, in tokens, for the engine and for training."""
+    engine_kv_cache_gib: int = Field(default=1, ge=1)
+    """Memory of the CPU engine's key–value cache, in GiB."""
+    reconcile_seconds: float = Field(default=1.0, gt=0)
+    """Time between two comparisons of wanted and loaded adapters, in seconds."""
+    request_deadline_seconds: float = Field(default=600.0, gt=0)
+    """Longest time one inference request may take, in seconds."""
+    probe_min_effect_nats: float = Field(default=0.001, ge=0)
+    """Smallest mean change of log-probability, in nats a token, that shows an adapter works."""
+    probe_tolerance_nats: float = Field(default=0.15, gt=0)
+    """Largest mean difference, in nats a token, between the engine's and the trainer's
+    log-probabilities."""
+    checkpoint_steps: int = Field(default=20, ge=1)
+    """Optimiser steps between two points from which a killed job resumes."""
+    trainer_concurrency: int = Field(default=1, ge=1)
+    """Jobs that one trainer runs at a time."""
+    evals_concurrency: int = Field(default=8, ge=1)
+    """Requests that one evaluation has in flight."""
+    shutdown_seconds: float = Field(default=10.0, gt=0)
+    """Time a process gets to finish what it is doing when it is asked to stop, in seconds."""
+    log_level: str = "INFO"
+    """`DEBUG`, `INFO`, `WARNING` or `ERROR`."""
+
+    @property
+    def store_url(self) -> str:
+        """URL of the store's database."""
+        if self.database_url is not None:
+            return self.database_url.get_secret_value()
+        return f"sqlite+aiosqlite:///{self.data_dir.absolute() / 'graftline.db'}"
+
+    @property
+    def queue_url(self) -> str:
+        """URL of the durable queue's database, in the form dbos takes (no async driver)."""
+        if self.database_url is not None:
+            return self.store_url
+        return f"sqlite:///{self.data_dir.absolute() / 'queue.db'}"
+
+    @property
+    def base_name(self) -> str:
+        """Name clients use for the base model."""
+        if self.base_model_name:
+            return self.base_model_name
+        if Path(self.base_model).exists():
+            return (
+                "tiny-base"
+                if Path(self.base_model) == embedded_base()
+                else (Path(self.base_model).resolve().name)
+            )
+        return self.base_model
+
+    @property
+    def engine_base_url(self) -> str:
+        """URL of the vLLM server, without a path."""
+        return (self.engine_url or f"http://127.0.0.1:{self.engine_port}").rstrip("/")
+
+    @property
+    def service_url(self) -> str:
+        """URL under which Graftline's own processes reach the service."""
+        host = "127.0.0.1" if self.host in {"0.0.0.0", "::"} else self.host  # noqa: S104 - compared, not bound
+        return f"http://{host}:{self.port}"
+
+    @property
+    def files_dir(self) -> Path:
+        """Folder of the stored files."""
+        return self.data_dir.absolute() / "files"
+
+    @property
+    def adapters_dir(self) -> Path:
+        """Folder of the published adapters."""
+        return self.data_dir.absolute() / "adapters"
+
+    @property
+    def work_dir(self) -> Path:
+        """Folder of the jobs in progress."""
+        return self.data_dir.absolute() / "work"
+
+    @property
+    def admin_key_file(self) -> Path:
+        """File with the first admin key."""
+        return self.data_dir.absolute() / "admin.key"
+
+    @property
+    def evals_key_file(self) -> Path:
+        """File with the key that the evals module uses."""
+        return self.data_dir.absolute() / "evals.key"
+
+
+def child_environment(settings: Settings, extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the environment for a process we start: ours, every setting, and `extra`."""
+    chosen = {
+        f"GRAFTLINE_{name.upper()}": _as_text(getattr(settings, name))
+        for name in Settings.model_fields
+        if getattr(settings, name) is not None
+    }
+    return {**environ, **chosen, **(extra or {})}
+
+
+def training_environment(settings: Settings) -> dict[str, str]:
+    """Return the environment for a training child: like ours, but without any secret."""
+    secret_words = ("KEY", "TOKEN", "SECRET", "PASSWORD", "CREDENTIAL", "DATABASE_URL")
+    return {
+        name: value
+        for name, value in child_environment(settings).items()
+        if not any(word in name.upper() for word in secret_words)
+    }
+
+
+def _as_text(value: object) -> str:
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)

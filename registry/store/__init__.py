@@ -1,0 +1,49 @@
+"""The only SQL: one door to the database for every process.
+
+It refuses to know what the records are used for.
+"""
+
+from registry.settings import Settings
+from registry.store.adapters import Adapters
+from registry.store.database import Database
+from registry.store.deployments import Deployments
+from registry.store.evaluations import Evaluations
+from registry.store.files import Files
+from registry.store.interactions import Interactions
+from registry.store.jobs import Jobs
+from registry.store.keys import Keys
+from registry.store.parts import Parts
+
+
+class Store:
+    """Every record, by kind. Make one for each process with `open_store`."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.files = Files(database)
+        self.jobs = Jobs(database)
+        self.adapters = Adapters(database)
+        self.deployments = Deployments(database)
+        self.evaluations = Evaluations(database)
+        self.interactions = Interactions(database)
+        self.keys = Keys(database)
+        self.parts = Parts(database)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self.database.close()
+
+
+async def open_store(settings: Settings) -> Store:
+    """Migrate the database to the newest schema and open it.
+
+    Raises:
+        Unavailable: The database cannot be reached.
+    """
+    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    database = Database(settings.store_url)
+    await database.migrate(lock_file=settings.data_dir / "migrate.lock")
+    return Store(database)
+
+
+__all__ = ["Store", "open_store"]

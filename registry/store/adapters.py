@@ -1,0 +1,81 @@
+"""Adapter versions' records.
+
+It refuses to know which of them are loaded: that is observed from the engine.
+"""
+
+import msgspec
+from sqlalchemy import select, update
+
+from registry.errors import IllegalTransition, NotFound
+from registry.lifecycle import ADAPTER_MOVES, AdapterStatus, sources
+from registry.records import AdapterVersion
+from registry.store import tables
+from registry.store.database import Database
+from registry.store.rows import Page, fetch_all, fetch_first, fetch_page
+
+_USABLE = [AdapterStatus.PUBLISHED, AdapterStatus.READY]
+
+
+class Adapters:
+    """The records of adapter versions."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def get(self, name: str, *, project: str | None = None) -> AdapterVersion:
+        """Return a version; any project's when `project` is none.
+
+        Raises:
+            NotFound: There is none, or it belongs to another project.
+        """
+        table = tables.adapters
+        query = select(table).where(table.c.name == name)
+        if project is not None:
+            query = query.where(table.c.project == project)
+        async with self._database.read() as connection:
+            found = await fetch_first(connection, query, AdapterVersion)
+        if found is None:
+            raise NotFound("model", name)
+        return found
+
+    async def page(self, *, project: str, after: str | None, limit: int) -> Page[AdapterVersion]:
+        """Return a page of a project's versions, newest first."""
+        table = tables.adapters
+        query = select(table).where(table.c.project == project)
+        async with self._database.read() as connection:
+            return await fetch_page(
+                connection,
+                query,
+                AdapterVersion,
+                table=table,
+                after=after,
+                limit=limit,
+                key="name",
+            )
+
+    async def usable(self) -> list[AdapterVersion]:
+        """Return every version that is published or ready, in all projects, oldest first."""
+        table = tables.adapters
+        query = select(table).where(table.c.status.in_(_USABLE)).order_by(table.c.seq)
+        async with self._database.read() as connection:
+            return await fetch_all(connection, query, AdapterVersion)
+
+    async def move(self, name: str, to: AdapterStatus, **changes: object) -> AdapterVersion:
+        """Move a version to a state, with changes of `probe` or `reason`, in one transaction.
+
+        Raises:
+            NotFound: There is no such version.
+            IllegalTransition: The lifecycle table forbids the move from its present state.
+        """
+        table = tables.adapters
+        query = select(table).where(table.c.name == name)
+        values = {key: msgspec.to_builtins(value) for key, value in changes.items()}
+        async with self._database.write() as connection:
+            present = await fetch_first(connection, query, AdapterVersion)
+            if present is None:
+                raise NotFound("model", name)
+            if present.status not in sources(ADAPTER_MOVES, to):
+                raise IllegalTransition("model", name, present.status, to)
+            change = update(table).where(table.c.name == name).values(status=to, **values)
+            await connection.execute(change)
+        return msgspec.structs.replace(present, status=to, **changes)

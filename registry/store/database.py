@@ -1,0 +1,119 @@
+"""The connection to the database, its transactions and its migrations.
+
+It refuses to know any table.
+"""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from anyio import to_thread
+from filelock import FileLock
+from sqlalchemy import Connection, event, text
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+
+from registry.errors import Unavailable
+
+_MIGRATIONS = Path(__file__).parent.parent / "migrations"
+_BUSY_SECONDS = 30
+_POSTGRES_LOCK = 7_241_016
+
+
+class Database:
+    """An engine with two kinds of transaction: `read` and `write`."""
+
+    def __init__(self, url: str) -> None:
+        self.is_sqlite = url.startswith("sqlite")
+        arguments = {"timeout": _BUSY_SECONDS} if self.is_sqlite else {}
+        self.engine = create_async_engine(
+            url, connect_args=arguments, pool_pre_ping=not self.is_sqlite
+        )
+        if self.is_sqlite:
+            event.listen(self.engine.sync_engine, "connect", _prepare_sqlite)
+            event.listen(self.engine.sync_engine, "begin", _begin_sqlite)
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """Open a transaction that only reads.
+
+        Raises:
+            Unavailable: The database cannot be reached.
+        """
+        with _translated():
+            async with self.engine.connect() as connection, connection.begin():
+                yield connection
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        """Open a transaction that writes; it is durable when the block ends.
+
+        On SQLite it takes the write lock at once, so it never fails half-way for want of it.
+
+        Raises:
+            Unavailable: The database cannot be reached, or is locked for too long.
+        """
+        with _translated():
+            async with self.engine.connect() as connection:
+                await connection.execution_options(graftline_write=True)
+                async with connection.begin():
+                    yield connection
+
+    async def migrate(self, lock_file: Path) -> None:
+        """Bring the schema to the newest version; safe when several processes start at once."""
+        with _translated():
+            if self.is_sqlite:
+                lock = FileLock(lock_file, thread_local=False)
+                await to_thread.run_sync(lock.acquire)
+                try:
+                    await self._upgrade()
+                finally:
+                    lock.release()
+            else:
+                await self._upgrade()
+
+    async def _upgrade(self) -> None:
+        async with self.engine.connect() as connection:
+            await connection.execution_options(graftline_write=True)
+            async with connection.begin():
+                if not self.is_sqlite:
+                    await connection.execute(
+                        text("SELECT pg_advisory_xact_lock(:key)"), {"key": _POSTGRES_LOCK}
+                    )
+                await connection.run_sync(_run_migrations)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self.engine.dispose()
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except OperationalError as exc:
+        raise Unavailable("database", f"The database does not answer: {exc.orig}") from exc
+
+
+def _run_migrations(connection: Connection) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def _prepare_sqlite(connection: DBAPIConnection, _record: object) -> None:
+    connection.isolation_level = None  # we say BEGIN ourselves, see _begin_sqlite
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=FULL")  # what was acknowledged survives a power cut
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("graftline_write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -1,0 +1,105 @@
+"""Deployments and the history of who changed what.
+
+It refuses to know how a request is routed.
+"""
+
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from registry.errors import Conflict, NotFound
+from registry.records import Deployment, DeploymentChange
+from registry.store import tables
+from registry.store.database import Database
+from registry.store.rows import columns, fetch_all, fetch_first
+
+
+class Deployments:
+    """The records of deployments."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(self, deployment: Deployment, change: DeploymentChange) -> None:
+        """Store a new deployment and the first line of its history.
+
+        Raises:
+            Conflict: The project has a deployment of this name.
+        """
+        try:
+            async with self._database.write() as connection:
+                values = columns(deployment)
+                await connection.execute(insert(tables.deployments).values(**values))
+                await connection.execute(
+                    insert(tables.deployment_changes).values(**columns(change))
+                )
+        except IntegrityError as exc:
+            raise Conflict(f"The deployment '{deployment.name}' exists already.") from exc
+
+    async def get(self, name: str, *, project: str) -> Deployment:
+        """Return a deployment.
+
+        Raises:
+            NotFound: The project has none of this name.
+        """
+        table = tables.deployments
+        query = select(table).where(table.c.name == name, table.c.project == project)
+        async with self._database.read() as connection:
+            found = await fetch_first(connection, query, Deployment)
+        if found is None:
+            raise NotFound("deployment", name)
+        return found
+
+    async def of(self, project: str | None) -> list[Deployment]:
+        """Return a project's deployments, or every project's, by name."""
+        table = tables.deployments
+        query = select(table).order_by(table.c.name)
+        if project is not None:
+            query = query.where(table.c.project == project)
+        async with self._database.read() as connection:
+            return await fetch_all(connection, query, Deployment)
+
+    async def replace(self, deployment: Deployment, change: DeploymentChange) -> None:
+        """Store the next generation of a deployment and a line of history, in one transaction.
+
+        Raises:
+            Conflict: Somebody else changed it since it was read; read it again.
+        """
+        table = tables.deployments
+        async with self._database.write() as connection:
+            changed = await connection.execute(
+                update(table)
+                .where(
+                    table.c.name == deployment.name,
+                    table.c.project == deployment.project,
+                    table.c.generation == deployment.generation - 1,
+                )
+                .values(**columns(deployment))
+            )
+            if not changed.rowcount:
+                message = f"The deployment '{deployment.name}' was changed meanwhile; try again."
+                raise Conflict(message)
+            await connection.execute(insert(tables.deployment_changes).values(**columns(change)))
+
+    async def delete(self, name: str, change: DeploymentChange) -> None:
+        """Delete a deployment; its history stays.
+
+        Raises:
+            NotFound: The project has none of this name.
+        """
+        table = tables.deployments
+        chosen = (table.c.name == name) & (table.c.project == change.project)
+        async with self._database.write() as connection:
+            if not (await connection.execute(delete(table).where(chosen))).rowcount:
+                raise NotFound("deployment", name)
+            await connection.execute(insert(tables.deployment_changes).values(**columns(change)))
+
+    async def history(self, name: str, *, project: str) -> list[DeploymentChange]:
+        """Return a deployment's history, newest first."""
+        table = tables.deployment_changes
+        query = (
+            select(table)
+            .where(table.c.deployment == name, table.c.project == project)
+            .order_by(table.c.seq.desc())
+        )
+        async with self._database.read() as connection:
+            return await fetch_all(connection, query, DeploymentChange)

@@ -1,0 +1,121 @@
+"""Evaluations and their rows.
+
+It refuses to know how a verdict is reached.
+"""
+
+import msgspec
+from sqlalchemy import delete, select, update
+from sqlalchemy.exc import IntegrityError
+
+from registry.errors import IllegalTransition, NotFound
+from registry.lifecycle import EVALUATION_MOVES, EvaluationStatus, sources
+from registry.records import Evaluation, EvaluationRow
+from registry.store import tables
+from registry.store.database import Database
+from registry.store.rows import Page, add, fetch_all, fetch_first, fetch_page
+
+_UNFINISHED = [EvaluationStatus.QUEUED, EvaluationStatus.RUNNING]
+
+
+class Evaluations:
+    """The records of evaluations."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(self, evaluation: Evaluation) -> None:
+        """Store a new evaluation; one that is there already is left alone."""
+        try:
+            async with self._database.write() as connection:
+                await add(connection, tables.evaluations, evaluation)
+        except IntegrityError:
+            await self.get(evaluation.id)  # the same id: added before a crash
+
+    async def get(self, identifier: str, *, project: str | None = None) -> Evaluation:
+        """Return an evaluation; any project's when `project` is none.
+
+        Raises:
+            NotFound: There is none, or it belongs to another project.
+        """
+        table = tables.evaluations
+        query = select(table).where(table.c.id == identifier)
+        if project is not None:
+            query = query.where(table.c.project == project)
+        async with self._database.read() as connection:
+            found = await fetch_first(connection, query, Evaluation)
+        if found is None:
+            raise NotFound("evaluation", identifier)
+        return found
+
+    async def page(
+        self, *, project: str, adapter: str | None, after: str | None, limit: int
+    ) -> Page[Evaluation]:
+        """Return a page of a project's evaluations, newest first."""
+        table = tables.evaluations
+        query = select(table).where(table.c.project == project)
+        if adapter is not None:
+            query = query.where(table.c.adapter == adapter)
+        async with self._database.read() as connection:
+            return await fetch_page(
+                connection, query, Evaluation, table=table, after=after, limit=limit
+            )
+
+    async def unfinished(self) -> list[Evaluation]:
+        """Return every queued or running evaluation, oldest first."""
+        table = tables.evaluations
+        query = select(table).where(table.c.status.in_(_UNFINISHED)).order_by(table.c.seq)
+        async with self._database.read() as connection:
+            return await fetch_all(connection, query, Evaluation)
+
+    async def latest(self, adapter: str | None = None) -> list[Evaluation]:
+        """Return the newest succeeded evaluation of each adapter, or of one."""
+        table = tables.evaluations
+        query = select(table).where(table.c.status == EvaluationStatus.SUCCEEDED)
+        if adapter is not None:
+            query = query.where(table.c.adapter == adapter)
+        async with self._database.read() as connection:
+            found = await fetch_all(connection, query.order_by(table.c.seq), Evaluation)
+        return list({evaluation.adapter: evaluation for evaluation in found}.values())
+
+    async def move(self, identifier: str, to: EvaluationStatus, **changes: object) -> Evaluation:
+        """Move an evaluation to a state, with changes of other fields, in one transaction.
+
+        Raises:
+            NotFound: There is no such evaluation.
+            IllegalTransition: The lifecycle table forbids the move from its present state.
+        """
+        table = tables.evaluations
+        query = select(table).where(table.c.id == identifier)
+        values = {name: msgspec.to_builtins(value) for name, value in changes.items()}
+        async with self._database.write() as connection:
+            present = await fetch_first(connection, query, Evaluation)
+            if present is None:
+                raise NotFound("evaluation", identifier)
+            if present.status not in sources(EVALUATION_MOVES, to):
+                raise IllegalTransition("evaluation", identifier, present.status, to)
+            change = update(table).where(table.c.id == identifier).values(status=to, **values)
+            await connection.execute(change)
+        return msgspec.structs.replace(present, status=to, **changes)
+
+    async def add_row(self, row: EvaluationRow) -> None:
+        """Store one answer, in place of an earlier one of the same arm and row."""
+        table = tables.evaluation_rows
+        same = (
+            (table.c.evaluation_id == row.evaluation_id)
+            & (table.c.arm == row.arm)
+            & (table.c.row == row.row)
+        )
+        async with self._database.write() as connection:
+            await connection.execute(delete(table).where(same))
+            await add(connection, table, row)
+
+    async def rows(self, identifier: str) -> list[EvaluationRow]:
+        """Return an evaluation's answers, by row and arm."""
+        table = tables.evaluation_rows
+        query = (
+            select(table)
+            .where(table.c.evaluation_id == identifier)
+            .order_by(table.c.row, table.c.arm)
+        )
+        async with self._database.read() as connection:
+            return await fetch_all(connection, query, EvaluationRow)

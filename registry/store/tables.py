@@ -1,0 +1,248 @@
+"""Every table. A record's fields and its table's columns have the same names.
+
+`seq` orders rows by insertion; lists are newest first and page on it.
+"""
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _seq() -> Column[int]:
+    kind = BigInteger().with_variant(Integer, "sqlite")
+    return Column("seq", kind, primary_key=True, autoincrement=True)
+
+
+def _id(name: str = "id") -> Column[str]:
+    return Column(name, String(255), nullable=False, unique=True)
+
+
+def _json(name: str, *, nullable: bool = False) -> Column[object]:
+    kind = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+    return Column(name, kind, nullable=nullable)
+
+
+files = Table(
+    "files",
+    metadata,
+    _seq(),
+    _id(),
+    Column("project", String(64), nullable=False, index=True),
+    Column("filename", Text, nullable=False),
+    Column("purpose", String(32), nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("rows", Integer, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    _seq(),
+    _id(),
+    Column("project", String(64), nullable=False, index=True),
+    Column("model", String(255), nullable=False),
+    Column("training_file", String(64), nullable=False),
+    Column("validation_file", String(64)),
+    Column("suffix", String(64)),
+    Column("seed", BigInteger, nullable=False),
+    _json("method"),
+    _json("hyperparameters"),
+    _json("metadata"),
+    Column("status", String(32), nullable=False, index=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("started_at", BigInteger),
+    Column("finished_at", BigInteger),
+    Column("estimated_finish", BigInteger),
+    Column("fine_tuned_model", String(255)),
+    Column("trained_tokens", BigInteger),
+    _json("result_files"),
+    _json("error", nullable=True),
+    Column("child_deaths", Integer, nullable=False, server_default="0"),
+)
+
+job_events = Table(
+    "job_events",
+    metadata,
+    _seq(),
+    _id(),
+    Column("job_id", String(64), nullable=False, index=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("level", String(16), nullable=False),
+    Column("message", Text, nullable=False),
+    Column("type", String(16), nullable=False),
+    _json("data"),
+)
+
+job_checkpoints = Table(
+    "job_checkpoints",
+    metadata,
+    _seq(),
+    _id(),
+    Column("job_id", String(64), nullable=False, index=True),
+    Column("step", Integer, nullable=False),
+    Column("fine_tuned_model_checkpoint", String(255), nullable=False),
+    _json("metrics"),
+    Column("created_at", BigInteger, nullable=False),
+    UniqueConstraint("job_id", "step"),
+)
+
+adapters = Table(
+    "adapters",
+    metadata,
+    _seq(),
+    _id("name"),
+    Column("project", String(64), nullable=False, index=True),
+    Column("base_model", String(255), nullable=False),
+    Column("job_id", String(64), index=True),
+    Column("step", Integer),
+    Column("directory", String(255), nullable=False),
+    Column("manifest_sha256", String(64), nullable=False),
+    Column("rank", Integer, nullable=False),
+    Column("heldout_file", String(64)),
+    Column("training_file", String(64)),
+    Column("status", String(32), nullable=False, index=True),
+    Column("created_at", BigInteger, nullable=False),
+    _json("probe", nullable=True),
+    Column("reason", Text),
+)
+
+deployments = Table(
+    "deployments",
+    metadata,
+    _seq(),
+    Column("name", String(64), nullable=False),
+    Column("project", String(64), nullable=False),
+    Column("stable", String(255), nullable=False),
+    Column("candidate", String(255)),
+    Column("candidate_weight", Float, nullable=False),
+    Column("salt", String(64), nullable=False),
+    Column("generation", Integer, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    UniqueConstraint("project", "name"),
+)
+
+deployment_changes = Table(
+    "deployment_changes",
+    metadata,
+    _seq(),
+    Column("deployment", String(64), nullable=False),
+    Column("project", String(64), nullable=False),
+    Column("generation", Integer, nullable=False),
+    Column("action", String(16), nullable=False),
+    Column("actor", String(64), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("stable", String(255), nullable=False),
+    Column("candidate", String(255)),
+    Column("candidate_weight", Float, nullable=False),
+    Column("reason", Text),
+    Index("ix_deployment_changes_name", "project", "deployment"),
+)
+
+evaluations = Table(
+    "evaluations",
+    metadata,
+    _seq(),
+    _id(),
+    Column("project", String(64), nullable=False, index=True),
+    Column("adapter", String(255), nullable=False, index=True),
+    Column("heldout_file", String(64), nullable=False),
+    Column("training_file", String(64)),
+    _json("policy"),
+    Column("status", String(32), nullable=False, index=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("finished_at", BigInteger),
+    Column("verdict", String(16)),
+    _json("results", nullable=True),
+    Column("error", Text),
+)
+
+evaluation_rows = Table(
+    "evaluation_rows",
+    metadata,
+    _seq(),
+    Column("evaluation_id", String(64), nullable=False),
+    Column("arm", String(32), nullable=False),
+    Column("row", Integer, nullable=False),
+    Column("output", Text),
+    _json("scores"),
+    Column("error", Text),
+    UniqueConstraint("evaluation_id", "arm", "row"),
+)
+
+interactions = Table(
+    "interactions",
+    metadata,
+    _seq(),
+    _id(),
+    Column("project", String(64), nullable=False),
+    Column("deployment", String(64)),
+    Column("arm", String(16), nullable=False),
+    Column("model", String(255), nullable=False),
+    Column("unit_hash", String(64)),
+    Column("endpoint", String(32), nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("finish_reason", String(32)),
+    Column("prompt_tokens", Integer),
+    Column("completion_tokens", Integer),
+    Column("first_token_seconds", Float),
+    Column("duration_seconds", Float, nullable=False),
+    Column("created_at", Float(53), nullable=False, index=True),
+    Index("ix_interactions_deployment", "project", "deployment"),
+)
+
+feedback = Table(
+    "feedback",
+    metadata,
+    _seq(),
+    _id(),
+    Column("interaction_id", String(255), nullable=False, unique=True),
+    Column("project", String(64), nullable=False),
+    Column("score", Float, nullable=False),
+    Column("label", Text),
+    Column("comment", Text),
+    Column("correction", Text),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    _seq(),
+    _id(),
+    Column("project", String(64), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("secret_sha256", String(64), nullable=False, unique=True),
+    _json("scopes"),
+    Column("created_at", BigInteger, nullable=False),
+    Column("revoked_at", BigInteger),
+)
+
+parts = Table(
+    "parts",
+    metadata,
+    Column("part", String(32), primary_key=True),
+    Column("pid", Integer, nullable=False),
+    Column("at", Float(53), nullable=False),
+)
