@@ -4,9 +4,9 @@ It refuses to know which of them are loaded: that is observed from the engine.
 """
 
 import msgspec
-from sqlalchemy import select, update
+from sqlalchemy import or_, select, update
 
-from registry.errors import IllegalTransition, NotFound
+from registry.errors import IllegalTransition, InUse, NotFound
 from registry.lifecycle import ADAPTER_MOVES, AdapterStatus, sources
 from registry.records import AdapterVersion
 from registry.store import tables
@@ -59,6 +59,34 @@ class Adapters:
         query = select(table).where(table.c.status.in_(_USABLE)).order_by(table.c.seq)
         async with self._database.read() as connection:
             return await fetch_all(connection, query, AdapterVersion)
+
+    async def retire(self, name: str, *, project: str) -> AdapterVersion:
+        """Retire a version, unless a deployment points at it.
+
+        Raises:
+            NotFound: The project has no such version.
+            InUse: A deployment points at it.
+            IllegalTransition: It is retired already.
+        """
+        table, users = tables.adapters, tables.deployments
+        query = select(table).where(table.c.name == name, table.c.project == project)
+        pointing = select(users.c.name).where(
+            or_(users.c.stable == name, users.c.candidate == name)
+        )
+        async with self._database.write() as connection:
+            # The row's lock keeps a deployment from starting to point at it meanwhile: see
+            # `Deployments`, which takes the same lock before it stores a pointer.
+            present = await fetch_first(connection, query.with_for_update(), AdapterVersion)
+            if present is None:
+                raise NotFound("model", name)
+            if present.status not in sources(ADAPTER_MOVES, AdapterStatus.RETIRED):
+                raise IllegalTransition("model", name, present.status, AdapterStatus.RETIRED)
+            user = (await connection.execute(pointing.limit(1))).scalar()
+            if user is not None:
+                raise InUse("model", name, f"the deployment '{user}'")
+            change = update(table).where(table.c.name == name)
+            await connection.execute(change.values(status=AdapterStatus.RETIRED))
+        return msgspec.structs.replace(present, status=AdapterStatus.RETIRED)
 
     async def move(self, name: str, to: AdapterStatus, **changes: object) -> AdapterVersion:
         """Move a version to a state, with changes of `probe` or `reason`, in one transaction.

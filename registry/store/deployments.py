@@ -5,12 +5,16 @@ It refuses to know how a request is routed.
 
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from registry.errors import Conflict, NotFound
+from registry.lifecycle import AdapterStatus
 from registry.records import Deployment, DeploymentChange
 from registry.store import tables
 from registry.store.database import Database
 from registry.store.rows import columns, fetch_all, fetch_first
+
+_USABLE = frozenset({AdapterStatus.PUBLISHED, AdapterStatus.READY})
 
 
 class Deployments:
@@ -23,10 +27,11 @@ class Deployments:
         """Store a new deployment and the first line of its history.
 
         Raises:
-            Conflict: The project has a deployment of this name.
+            Conflict: The project has a deployment of this name, or a version was retired.
         """
         try:
             async with self._database.write() as connection:
+                await _require_usable(connection, deployment)
                 values = columns(deployment)
                 await connection.execute(insert(tables.deployments).values(**values))
                 await connection.execute(
@@ -62,10 +67,12 @@ class Deployments:
         """Store the next generation of a deployment and a line of history, in one transaction.
 
         Raises:
-            Conflict: Somebody else changed it since it was read; read it again.
+            Conflict: Somebody else changed it since it was read; read it again. Or a version that
+                it would point at was retired.
         """
         table = tables.deployments
         async with self._database.write() as connection:
+            await _require_usable(connection, deployment)
             changed = await connection.execute(
                 update(table)
                 .where(
@@ -103,3 +110,13 @@ class Deployments:
         )
         async with self._database.read() as connection:
             return await fetch_all(connection, query, DeploymentChange)
+
+
+async def _require_usable(connection: AsyncConnection, deployment: Deployment) -> None:
+    """Check that no version the deployment points at is gone, and keep it until the commit."""
+    table = tables.adapters
+    pointed = [deployment.stable, deployment.candidate]
+    query = select(table.c.name, table.c.status).where(table.c.name.in_(pointed))
+    for name, status in await connection.execute(query.order_by(table.c.seq).with_for_update()):
+        if status not in _USABLE:
+            raise Conflict(f"The model '{name}' is {status} and cannot serve.")

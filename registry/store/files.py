@@ -43,15 +43,27 @@ class Files:
         return found
 
     async def page(
-        self, *, project: str, purpose: Purpose | None, after: str | None, limit: int
+        self,
+        *,
+        project: str,
+        purpose: Purpose | None,
+        after: str | None,
+        limit: int,
+        ascending: bool = False,
     ) -> Page[DataFile]:
-        """Return a page of a project's files, newest first."""
+        """Return a page of a project's files, newest first unless `ascending`."""
         query = select(tables.files).where(tables.files.c.project == project)
         if purpose is not None:
             query = query.where(tables.files.c.purpose == purpose)
         async with self._database.read() as connection:
             return await fetch_page(
-                connection, query, DataFile, table=tables.files, after=after, limit=limit
+                connection,
+                query,
+                DataFile,
+                table=tables.files,
+                after=after,
+                limit=limit,
+                ascending=ascending,
             )
 
     async def delete(self, identifier: str, *, project: str) -> None:

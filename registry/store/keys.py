@@ -4,6 +4,7 @@ It refuses to know the secrets: only their hashes are stored.
 """
 
 from sqlalchemy import func, select, update
+from sqlalchemy.exc import IntegrityError
 
 from registry.errors import NotFound
 from registry.records import ApiKey
@@ -22,6 +23,21 @@ class Keys:
         """Store a new key."""
         async with self._database.write() as connection:
             await add(connection, tables.api_keys, key)
+
+    async def add_first(self, key: ApiKey) -> bool:
+        """Store the very first key, and return whether it is; later ones are not stored.
+
+        The caller gives it a fixed id: of two processes that both see no key, one stores it.
+        """
+        try:
+            async with self._database.write() as connection:
+                query = select(func.count()).select_from(tables.api_keys)
+                if (await connection.execute(query)).scalar_one():
+                    return False
+                await add(connection, tables.api_keys, key)
+        except IntegrityError:
+            return False
+        return True
 
     async def valid(self) -> list[ApiKey]:
         """Return every key that was not revoked."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Generic, TypeVar
 
 import msgspec
-from sqlalchemy import Select, Table, insert, select
+from sqlalchemy import Select, Table, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from registry.errors import NotFound
@@ -63,18 +63,24 @@ async def fetch_page(
     after: str | None,
     limit: int,
     key: str = "id",
+    ascending: bool = False,
 ) -> Page[R]:
-    """Return the page of a query's records, newest first, that follows the record `after`.
+    """Return the page of a query's records that follows the record `after`.
+
+    The newest come first, unless `ascending`. The cursor is looked up through the query itself, so
+    that it tells nothing about records the query does not show.
 
     Raises:
-        NotFound: There is no record with the id `after`.
+        NotFound: The query finds no record with the id `after`.
     """
+    seq = table.c.seq
     if after is not None:
-        cursor = select(table.c.seq).where(table.c[key] == after)
-        seq = (await connection.execute(cursor)).scalar_one_or_none()
-        if seq is None:
+        cursor = query.with_only_columns(seq).where(table.c[key] == after)
+        place = (await connection.execute(cursor)).scalar_one_or_none()
+        if place is None:
             raise NotFound("cursor", after)
-        query = query.where(table.c.seq < seq)
+        query = query.where(seq > place if ascending else seq < place)
     size = max(1, min(limit, MAX_PAGE))
-    found = await fetch_all(connection, query.order_by(table.c.seq.desc()).limit(size + 1), kind)
+    query = query.order_by(seq if ascending else seq.desc()).limit(size + 1)
+    found = await fetch_all(connection, query, kind)
     return Page(data=found[:size], has_more=len(found) > size)
