@@ -192,7 +192,7 @@ def _message_faults(number: int, index: int, message: object) -> Iterator[DataFa
         remedy = f"Use one of {', '.join(_ROLES)}."
         yield DataFault(number, f"{where} has the role {role!r}.", remedy)
         return
-    if message.get("weight") not in {None, 0, 1}:
+    if message.get("weight") not in [None, 0, 1]:  # a list: the value may be unhashable
         yield DataFault(number, f"{where} has a weight other than 0 or 1.", "Use 0 or 1.")
     calls = message.get("tool_calls")
     if calls is not None and not _is_list_of_objects(calls):

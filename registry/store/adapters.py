@@ -96,7 +96,7 @@ class Adapters:
             IllegalTransition: The lifecycle table forbids the move from its present state.
         """
         table = tables.adapters
-        query = select(table).where(table.c.name == name)
+        query = select(table).where(table.c.name == name).with_for_update()
         values = {key: msgspec.to_builtins(value) for key, value in changes.items()}
         async with self._database.write() as connection:
             present = await fetch_first(connection, query, AdapterVersion)

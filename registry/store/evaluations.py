@@ -85,7 +85,7 @@ class Evaluations:
             IllegalTransition: The lifecycle table forbids the move from its present state.
         """
         table = tables.evaluations
-        query = select(table).where(table.c.id == identifier)
+        query = select(table).where(table.c.id == identifier).with_for_update()
         values = {name: msgspec.to_builtins(value) for name, value in changes.items()}
         async with self._database.write() as connection:
             present = await fetch_first(connection, query, Evaluation)

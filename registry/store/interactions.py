@@ -52,9 +52,11 @@ class Interactions:
             NotFound: The project has no such interaction.
         """
         table, owner = tables.feedback, tables.interactions
-        known = select(owner.c.id).where(
-            owner.c.id == feedback.interaction_id, owner.c.project == feedback.project
-        )
+        known = (
+            select(owner.c.id)
+            .where(owner.c.id == feedback.interaction_id, owner.c.project == feedback.project)
+            .with_for_update()
+        )  # two judgements of one interaction take turns
         earlier = select(table).where(table.c.interaction_id == feedback.interaction_id)
         async with self._database.write() as connection:
             if (await connection.execute(known)).first() is None:

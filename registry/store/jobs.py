@@ -143,9 +143,13 @@ class Jobs:
             )
 
 
-async def _get(connection: AsyncConnection, identifier: str, project: str | None) -> FineTuningJob:
+async def _get(
+    connection: AsyncConnection, identifier: str, project: str | None, *, lock: bool = False
+) -> FineTuningJob:
     table = tables.jobs
     query = select(table).where(table.c.id == identifier)
+    if lock:  # two movers on PostgreSQL would otherwise both see the old state
+        query = query.with_for_update()
     if project is not None:
         query = query.where(table.c.project == project)
     found = await fetch_first(connection, query, FineTuningJob)
@@ -162,7 +166,7 @@ async def _move(
     project: str | None,
     changes: dict[str, object],
 ) -> FineTuningJob:
-    present = await _get(connection, identifier, project)
+    present = await _get(connection, identifier, project, lock=True)
     if present.status not in sources(JOB_MOVES, to):
         raise IllegalTransition("fine-tuning job", identifier, present.status, to)
     table = tables.jobs
