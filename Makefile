@@ -19,7 +19,7 @@ $(READY): pyproject.toml constraints.txt deploy/install.sh
 	@touch $@
 
 demo: $(READY) ## Run the whole loop: upload, train, load, evaluate, split, promote, report
-	$(BIN)/python examples/demo.py
+	$(BIN)/python -m examples.demo
 
 up: $(READY) ## Start the stack and keep it running
 	$(BIN)/graftline up
