@@ -1,0 +1,140 @@
+"""Every figure the service exports, under bounded labels.
+
+It refuses to know what happens to cause them. Labels hold only names from our own records: never
+what a client sent. No text, no unit and no key is ever in a metric.
+"""
+
+from importlib.metadata import PackageNotFoundError, version
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+_SCORES = (0.0, 0.25, 0.5, 0.75, 1.0)
+
+UNROUTED = "unrouted"
+"""The label `model` of a request that named nothing we know."""
+
+
+class ServiceMetrics:
+    """The service's metrics; make one for each process, with the registry it exports."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.registry = registry
+        self.requests = Counter(
+            "graftline_requests",
+            "Inference requests, by the version that answered and the status the client saw "
+            "(499: the client left; 502: the engine died in mid-answer).",
+            ["endpoint", "deployment", "arm", "model", "code"],
+            registry=registry,
+        )
+        self.request_duration = Histogram(
+            "graftline_request_duration_seconds",
+            "From the request to the last byte of the answer. Failed requests are excluded.",
+            ["endpoint", "model"],
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.time_to_first_token = Histogram(
+            "graftline_time_to_first_token_seconds",
+            "From the request to the first byte of a streamed answer. Plain answers are excluded.",
+            ["endpoint", "model"],
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.tokens = Counter(
+            "graftline_tokens",
+            "Tokens as the engine counted them; answers cut short are excluded.",
+            ["model", "kind"],
+            registry=registry,
+        )
+        self.in_flight = Gauge(
+            "graftline_in_flight_requests",
+            "Requests that a model is answering or that wait for it to be loaded.",
+            ["model"],
+            registry=registry,
+        )
+        self._declare_adapters(registry)
+        self._declare_interactions(registry)
+        Info("graftline_build", "What is running.", registry=registry).info(
+            {"version": _own_version()}
+        )
+
+    def _declare_adapters(self, registry: CollectorRegistry) -> None:
+        self.engine_up = Gauge(
+            "graftline_engine_up",
+            "Whether the engine answered last time: 1 or 0.",
+            registry=registry,
+        )
+        self.adapters = Gauge(
+            "graftline_adapters",
+            "Adapter versions by recorded state, and `loaded` as observed from the engine.",
+            ["state"],
+            registry=registry,
+        )
+        self.adapter_loads = Counter(
+            "graftline_adapter_loads",
+            "Attempts to load a version: `loaded`, `refused` by the engine, or `corrupt` on disk.",
+            ["outcome"],
+            registry=registry,
+        )
+        self.probe_effect = Gauge(
+            "graftline_adapter_probe_effect_nats",
+            "Mean change of log-probability a token that the engine shows with the adapter.",
+            ["model"],
+            registry=registry,
+        )
+        self.probe_difference = Gauge(
+            "graftline_adapter_probe_difference_nats",
+            "Mean difference of log-probability a token between engine and trainer.",
+            ["model"],
+            registry=registry,
+        )
+        self.reconcile_errors = Counter(
+            "graftline_reconcile_errors",
+            "Reconcile passes and steps that failed; a stopped engine is not one of them.",
+            registry=registry,
+        )
+        self.reconcile_last_success = Gauge(
+            "graftline_reconcile_last_success_timestamp_seconds",
+            "When a reconcile pass last saw a running engine and ended well.",
+            registry=registry,
+        )
+
+    def _declare_interactions(self, registry: CollectorRegistry) -> None:
+        self.interactions = Counter(
+            "graftline_interactions", "Interactions stored.", registry=registry
+        )
+        self.interactions_dropped = Counter(
+            "graftline_interactions_dropped",
+            "Interactions that could not be stored; feedback on them is not found.",
+            registry=registry,
+        )
+        self.feedback = Counter(
+            "graftline_feedback",
+            "Judgements on interactions: `good` from a score of one half upwards, else `bad`.",
+            ["deployment", "arm", "verdict"],
+            registry=registry,
+        )
+        self.feedback_score = Histogram(
+            "graftline_feedback_score",
+            "Scores of judgements, from 0 (bad) to 1 (good).",
+            ["deployment", "arm"],
+            buckets=_SCORES,
+            registry=registry,
+        )
+
+    def record_feedback(self, *, deployment: str | None, arm: str, score: float) -> None:
+        """Count one judgement."""
+        name = deployment or ""
+        self.feedback.labels(name, arm, "good" if score >= _GOOD else "bad").inc()
+        self.feedback_score.labels(name, arm).observe(score)
+
+
+_GOOD = 0.5
+
+
+def _own_version() -> str:
+    try:
+        return version("graftline")
+    except PackageNotFoundError:
+        return "not installed"

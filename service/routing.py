@@ -1,0 +1,162 @@
+"""Which model version answers a request, decided against an immutable picture in memory.
+
+It refuses to know the database and the engine: the picture is handed in.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from registry.errors import GraftlineError, Invalid, NotFound, Unavailable
+from registry.lifecycle import AdapterStatus
+from registry.records import ANY_PROJECT, AdapterVersion, Arm, Deployment
+from service.snapshot import Snapshot
+from service.splitting import choose_arm, hash_unit, position_of
+
+REFRESH_SECONDS = 1.0
+"""Longest time that another process's change of a deployment stays unseen."""
+
+_GONE = frozenset({AdapterStatus.RETIRED, AdapterStatus.DELETED})
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Route:
+    """Where a request goes."""
+
+    model: str
+    """Name under which the engine knows the model."""
+    version: AdapterVersion | None
+    """The adapter version; none for the base model."""
+    project: str
+    """Project that owns what was asked for; the caller's for the base model."""
+    deployment: str | None
+    """The deployment that was asked for."""
+    arm: Arm
+    """The deployment's side that answers."""
+    unit_hash: str | None
+    """Hash of the unit, when the request names one."""
+
+
+class RoutingTable:
+    """The latest picture, and the routes through it."""
+
+    def __init__(self, read: Callable[[], Awaitable[Snapshot]]) -> None:
+        self._read = read
+        self._snapshot: Snapshot | None = None
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The latest picture.
+
+        Raises:
+            Unavailable: None was read yet.
+        """
+        if self._snapshot is None:
+            raise Unavailable("service", "The service is starting; try again.", 1)
+        return self._snapshot
+
+    def resolve(self, model: str, *, caller_project: str, unit: str | None, draw: float) -> Route:
+        """Return the route of a request; see `resolve`."""
+        return resolve(self.snapshot, model, caller_project, unit, draw)
+
+    async def refresh(self) -> None:
+        """Read the picture again, at once.
+
+        Raises:
+            Unavailable: The database cannot be reached; the picture stays as it was.
+        """
+        self._snapshot = await self._read()
+
+    async def run(self) -> None:
+        """Refresh every `REFRESH_SECONDS` until cancelled."""
+        while True:
+            try:
+                await self.refresh()
+            except GraftlineError as exc:
+                logger.warning("routes not refreshed: %s", exc)
+            await asyncio.sleep(REFRESH_SECONDS)
+
+
+def resolve(
+    snapshot: Snapshot, model: str, caller_project: str, unit: str | None, draw: float
+) -> Route:
+    """Return the route of a request.
+
+    Args:
+        snapshot: What can be asked for.
+        model: The name in the request: the base model, a version, or a deployment.
+        caller_project: Project of the key; `*` sees every project.
+        unit: What is randomised, such as an end user; none makes the arm depend on `draw`.
+        draw: A random number in [0, 1).
+
+    Raises:
+        NotFound: Nothing of this name is visible to the caller.
+        Invalid: Several projects have a deployment of this name and the key sees them all.
+    """
+    if model == snapshot.base:
+        return _direct(model, None, caller_project, unit)
+    version = snapshot.versions.get(model)
+    if version is not None and _visible(version.project, caller_project):
+        return _direct(model, _standing(version), version.project, unit)
+    deployment = _deployment(snapshot, model, caller_project)
+    hashed = None if unit is None else hash_unit(deployment.salt, unit)
+    position = draw if hashed is None else position_of(hashed)
+    weight = deployment.candidate_weight if deployment.candidate is not None else 0.0
+    arm = choose_arm(position, weight)
+    target = deployment.candidate if arm is Arm.CANDIDATE else deployment.stable
+    return Route(
+        model=target or deployment.stable,
+        version=_target(snapshot, target or deployment.stable),
+        project=deployment.project,
+        deployment=deployment.name,
+        arm=arm,
+        unit_hash=hashed,
+    )
+
+
+def _direct(model: str, version: AdapterVersion | None, project: str, unit: str | None) -> Route:
+    return Route(
+        model=model,
+        version=version,
+        project=project,
+        deployment=None,
+        arm=Arm.NONE,
+        unit_hash=None if unit is None else hash_unit(project, unit),
+    )
+
+
+def _visible(project: str, caller_project: str) -> bool:
+    return caller_project in {project, ANY_PROJECT}
+
+
+def _standing(version: AdapterVersion) -> AdapterVersion:
+    if version.status in _GONE:
+        raise NotFound("model", version.name)
+    return version
+
+
+def _deployment(snapshot: Snapshot, name: str, caller_project: str) -> Deployment:
+    if caller_project != ANY_PROJECT:
+        found = snapshot.deployments.get((caller_project, name))
+        if found is None:
+            raise NotFound("model", name)
+        return found
+    same_name = [each for each in snapshot.deployments.values() if each.name == name]
+    if not same_name:
+        raise NotFound("model", name)
+    if len(same_name) > 1:
+        message = f"Several projects have a deployment '{name}'; use a key of one project."
+        raise Invalid(message, "model")
+    return same_name[0]
+
+
+def _target(snapshot: Snapshot, name: str) -> AdapterVersion | None:
+    if name == snapshot.base:
+        return None
+    version = snapshot.versions.get(name)
+    if version is None:
+        raise NotFound("model", name)
+    return _standing(version)
