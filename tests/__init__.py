@@ -1,0 +1,1 @@
+"""Tests: they ship with the source, never with the wheel."""
