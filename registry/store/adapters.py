@@ -88,6 +88,13 @@ class Adapters:
             await connection.execute(change.values(status=AdapterStatus.RETIRED))
         return msgspec.structs.replace(present, status=AdapterStatus.RETIRED)
 
+    async def present(self) -> list[AdapterVersion]:
+        """Return every version that is not deleted, in all projects, oldest first."""
+        table = tables.adapters
+        query = select(table).where(table.c.status != AdapterStatus.DELETED).order_by(table.c.seq)
+        async with self._database.read() as connection:
+            return await fetch_all(connection, query, AdapterVersion)
+
     async def move(self, name: str, to: AdapterStatus, **changes: object) -> AdapterVersion:
         """Move a version to a state, with changes of `probe` or `reason`, in one transaction.
 
