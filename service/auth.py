@@ -7,14 +7,17 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from hashlib import sha256
+from typing import Any
 
 from litestar.connection import ASGIConnection
 from litestar.handlers.base import BaseRouteHandler
 
-from registry.errors import GraftlineError, Invalid, MissingScope, Unauthenticated
-from registry.records import ANY_PROJECT, ApiKey, Scope
+from registry.errors import GraftlineError, MissingScope, Unauthenticated
+from registry.records import ApiKey, Scope
 from registry.store import Store
 
+Connection = ASGIConnection[Any, Any, Any, Any]
+Guard = Callable[[Connection, BaseRouteHandler], None]
 REFRESH_SECONDS = 1.0
 """Longest time a key that another process revoked still opens anything."""
 
@@ -92,16 +95,27 @@ def require(key: ApiKey, scope: Scope) -> None:
         raise MissingScope(scope)
 
 
-def needs(scope: Scope) -> Callable[[ASGIConnection, BaseRouteHandler], None]:  # type: ignore[type-arg] # any app's
+def needs(scope: Scope) -> Guard:
     """Return a guard that lets only keys with `scope` through."""
 
-    def guard(connection: ASGIConnection, _handler: BaseRouteHandler) -> None:  # type: ignore[type-arg] # any app's
+    def guard(connection: Connection, _handler: BaseRouteHandler) -> None:
         require(caller_of(connection), scope)
 
     return guard
 
 
-def caller_of(connection: ASGIConnection) -> ApiKey:  # type: ignore[type-arg] # any app's
+def needs_any(*scopes: Scope) -> Guard:
+    """Return a guard that lets keys with at least one of `scopes` through."""
+
+    def guard(connection: Connection, _handler: BaseRouteHandler) -> None:
+        key = caller_of(connection)
+        if not {*scopes, Scope.ADMIN} & set(key.scopes):
+            raise MissingScope(scopes[0])
+
+    return guard
+
+
+def caller_of(connection: Connection) -> ApiKey:
     """Return the key of a request, and remember it on the connection.
 
     Raises:
@@ -113,14 +127,3 @@ def caller_of(connection: ASGIConnection) -> ApiKey:  # type: ignore[type-arg] #
     key = authenticate(connection.app.state.services.keyring, connection.headers)
     connection.state["caller"] = key
     return key
-
-
-def own_project(key: ApiKey) -> str:
-    """Return the one project a key acts in.
-
-    Raises:
-        Invalid: The key sees every project, so a new record would have no owner.
-    """
-    if key.project == ANY_PROJECT:
-        raise Invalid("This key belongs to no single project and can only run inference.")
-    return key.project

@@ -13,10 +13,10 @@ from anyio import to_thread
 from filelock import FileLock
 from sqlalchemy import Connection, event, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DataError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
-from registry.errors import Unavailable
+from registry.errors import Invalid, Unavailable
 
 _MIGRATIONS = Path(__file__).parent.parent / "migrations"
 _BUSY_SECONDS = 30
@@ -96,6 +96,8 @@ def _translated() -> Iterator[None]:
         yield
     except OperationalError as exc:
         raise Unavailable("database", f"The database does not answer: {exc.orig}") from exc
+    except DataError as exc:  # such as a NUL character, which PostgreSQL does not store
+        raise Invalid(f"A value cannot be stored: {exc.orig}") from exc
 
 
 def _run_migrations(connection: Connection) -> None:

@@ -1,0 +1,51 @@
+"""`python -m service`: the HTTP side as one process.
+
+It refuses to know any route; it reads the settings, listens, and stops within its time.
+"""
+
+import logging
+import signal
+import sys
+from types import FrameType
+
+import uvicorn
+
+from registry.settings import Settings
+from service.asgi import create_app
+
+_STOP_SECONDS = 2.0
+"""Part of the time to stop that is kept for the background loops and the last writes."""
+
+
+def main() -> None:
+    """Serve until SIGTERM or SIGINT; requests in flight get their time to end."""
+    settings = Settings()
+    logging.basicConfig(
+        level=settings.log_level.upper(),
+        format="%(asctime)s %(levelname)s %(name)s %(message)s",
+        stream=sys.stderr,
+    )
+    # uvicorn raises the signal again once it has stopped cleanly: that is then a success.
+    signal.signal(signal.SIGTERM, _exit)
+    signal.signal(signal.SIGINT, _exit)
+    uvicorn.run(
+        create_app(settings),
+        host=settings.host,
+        port=settings.port,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=max(1, int(settings.shutdown_seconds - _STOP_SECONDS)),
+    )
+
+
+def _exit(_signal: int, _frame: FrameType | None) -> None:
+    sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,165 @@
+"""The composition root: every part is made, started and stopped here, in this order.
+
+It refuses to know what the parts do, and reads no environment.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+
+from anyio import to_thread
+from litestar import Litestar, Router
+from litestar.openapi.config import OpenAPIConfig
+from litestar.openapi.spec import Components, SecurityScheme
+from prometheus_client import CollectorRegistry
+
+from registry.blobs import Blobs
+from registry.liveness import keep_beating
+from registry.settings import Settings
+from registry.store import Store, open_store
+from service import uploads
+from service.auth import Keyring
+from service.bootstrap import announce, bootstrap
+from service.context import DEPENDENCIES
+from service.interaction_log import InteractionLog
+from service.metrics import ServiceMetrics
+from service.problems import handle
+from service.reconcile import Reconciler
+from service.request_log import RequestLog
+from service.routes import (
+    adapters,
+    deployments,
+    evaluations,
+    feedback,
+    files,
+    fine_tuning,
+    health,
+    inference,
+    keys,
+    models,
+)
+from service.routing import RoutingTable
+from service.services import Services
+from service.snapshot import read_snapshot
+from service.vllm import Engine
+
+RESTART_SECONDS = 1.0
+"""Pause before a background loop that died is started again."""
+_DESCRIPTION = (
+    "Fine-tune, serve, compare and watch language models on your own machines, through OpenAI's "
+    "API. Send an API key as 'Authorization: Bearer <key>'."
+)
+_ADMINISTRATION = (files, fine_tuning, models, adapters, deployments, evaluations, feedback, keys)
+
+logger = logging.getLogger(__name__)
+
+
+def create_app(settings: Settings) -> Litestar:
+    """Return the application; its parts are started when it is served."""
+
+    @asynccontextmanager
+    async def lifespan(app: Litestar) -> AsyncIterator[None]:
+        async with running(settings) as services:
+            app.state.services = services
+            yield
+
+    administration = Router(
+        "/",
+        route_handlers=[room.router for room in _ADMINISTRATION],
+        middleware=[RequestLog()],
+    )
+    return Litestar(
+        route_handlers=[administration, *inference.handlers, *health.handlers],
+        dependencies=DEPENDENCIES,
+        exception_handlers={Exception: handle},
+        lifespan=[lifespan],
+        logging_config=None,
+        openapi_config=_openapi(),
+    )
+
+
+@asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[Services]:
+    """Start every part, and stop them in reverse: loops, interaction log, engine, store.
+
+    Raises:
+        Unavailable: The database cannot be reached.
+        StorageFull: There is no room for the first keys.
+    """
+    async with AsyncExitStack() as stack:
+        store = await open_store(settings)
+        stack.push_async_callback(store.close)
+        announce(await bootstrap(settings, store), settings)
+        services = _wire(settings, store)
+        await services.engine.open()
+        stack.push_async_callback(services.engine.close)
+        await services.keyring.refresh()
+        await services.routing.refresh()
+        await to_thread.run_sync(uploads.sweep, services.blobs)
+        writer = {"interaction log": services.interaction_log.run}
+        loops: Mapping[str, Callable[[], Awaitable[None]]] = {
+            "keyring": services.keyring.run,
+            "routing": services.routing.run,
+            "reconcile": services.reconciler.run,
+            "heartbeat": partial(keep_beating, store, "service"),
+        }
+        async with _background(writer), _background(loops):
+            yield services
+
+
+def _wire(settings: Settings, store: Store) -> Services:
+    metrics = ServiceMetrics(CollectorRegistry())
+    key = settings.engine_key.get_secret_value() if settings.engine_key else None
+    engine = Engine(
+        settings.engine_base_url, key, deadline_seconds=settings.request_deadline_seconds
+    )
+    routing = RoutingTable(partial(read_snapshot, store, settings.base_name))
+    reconciler = Reconciler(
+        settings=settings, store=store, engine=engine, routing=routing, metrics=metrics
+    )
+    return Services(
+        settings=settings,
+        store=store,
+        blobs=Blobs(settings.files_dir),
+        metrics=metrics,
+        engine=engine,
+        routing=routing,
+        reconciler=reconciler,
+        interaction_log=InteractionLog(store, metrics),
+        keyring=Keyring(store),
+    )
+
+
+@asynccontextmanager
+async def _background(loops: Mapping[str, Callable[[], Awaitable[None]]]) -> AsyncIterator[None]:
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(_keep_running(name, run)) for name, run in loops.items()]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+
+
+async def _keep_running(name: str, run: Callable[[], Awaitable[None]]) -> None:
+    """Run a loop until cancelled; one that dies is started again, and the service goes on."""
+    while True:
+        try:
+            await run()
+        except Exception:  # the edge of every background loop
+            logger.exception("the loop '%s' died and is started again", name)
+        await asyncio.sleep(RESTART_SECONDS)
+
+
+def _openapi() -> OpenAPIConfig:
+    scheme = SecurityScheme(type="http", scheme="bearer", description="An API key of Graftline.")
+    return OpenAPIConfig(
+        title="Graftline",
+        version="1",
+        description=_DESCRIPTION,
+        components=Components(security_schemes={"api_key": scheme}),
+        security=[{"api_key": []}],
+        use_handler_docstrings=True,
+    )

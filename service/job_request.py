@@ -1,0 +1,124 @@
+"""A request to train, checked and made into a record.
+
+It refuses to know the store: that the files exist and fit is checked by the route.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from registry.errors import Invalid, NotFound
+from registry.identifiers import new_id
+from registry.lifecycle import JobStatus
+from registry.records import FineTuningJob, JobEvent
+from service.wire.fine_tuning import CreateJob, Hyperparameters
+
+MAX_SEED = 2**31 - 1
+"""Largest seed; the trainer's libraries take no larger one."""
+_MAX_PAIRS, _MAX_KEY, _MAX_VALUE = 16, 64, 512
+_MAX_SUFFIX = 64
+_RANGES: Mapping[str, tuple[float, float]] = {"n_epochs": (1, 50), "batch_size": (1, 256)}
+
+
+def new_job(
+    request: CreateJob, *, project: str, base_name: str, random_seed: int, now: int
+) -> FineTuningJob:
+    """Return the record of a new job.
+
+    Args:
+        request: What the client asked for.
+        project: The caller's project.
+        base_name: The one model that can be trained.
+        random_seed: Taken when the request names no seed.
+        now: Unix time in seconds.
+
+    Raises:
+        NotFound: The model is not the base model.
+        Invalid: A parameter is out of range, or asks for what there is not.
+    """
+    if request.model != base_name:
+        raise NotFound("model", request.model)
+    if request.integrations:
+        raise Invalid("Integrations are not supported.", "integrations")
+    hyperparameters = msgspec.to_builtins(_hyperparameters(request))
+    return FineTuningJob(
+        id=new_id("ftjob"),
+        project=project,
+        model=request.model,
+        training_file=request.training_file,
+        validation_file=request.validation_file,
+        suffix=_suffix(request.suffix),
+        seed=random_seed if request.seed is None else _seed(request.seed),
+        method=_supervised(hyperparameters),
+        hyperparameters=hyperparameters,
+        metadata=_metadata(request.metadata or {}),
+        status=JobStatus.VALIDATING_FILES,
+        created_at=now,
+    )
+
+
+def first_event(job: FineTuningJob) -> JobEvent:
+    """Return the event that a job begins with."""
+    message = f"Created fine-tuning job: {job.id}"
+    return new_event(job, message)
+
+
+def new_event(job: FineTuningJob, message: str, *, now: int | None = None) -> JobEvent:
+    """Return an event of the service's own."""
+    moment = job.created_at if now is None else now
+    return JobEvent(
+        id=new_id("ftevent"), job_id=job.id, created_at=moment, level="info", message=message
+    )
+
+
+def _supervised(hyperparameters: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "supervised", "supervised": {"hyperparameters": hyperparameters}}
+
+
+def _hyperparameters(request: CreateJob) -> Hyperparameters:
+    chosen, where = request.hyperparameters, "hyperparameters"
+    if request.method is not None:
+        if request.method.type != "supervised":
+            kind = request.method.type[:64]
+            message = f"The method '{kind}' is not supported yet; use 'supervised'."
+            raise Invalid(message, "method.type", "unsupported_method")
+        if request.method.supervised and request.method.supervised.hyperparameters:
+            chosen = request.method.supervised.hyperparameters
+            where = "method.supervised.hyperparameters"
+    chosen = chosen or Hyperparameters()
+    for name, (low, high) in _RANGES.items():
+        value = getattr(chosen, name)
+        if value != "auto" and not low <= value <= high:
+            message = f"'{name}' must lie between {low} and {high}, or be 'auto'."
+            raise Invalid(message, f"{where}.{name}")
+    multiplier = chosen.learning_rate_multiplier
+    if multiplier != "auto" and not 0 < multiplier < float("inf"):
+        name = "learning_rate_multiplier"
+        raise Invalid(f"'{name}' must be above 0, or be 'auto'.", f"{where}.{name}")
+    return chosen
+
+
+def _suffix(suffix: str | None) -> str | None:
+    if suffix is not None and not 1 <= len(suffix) <= _MAX_SUFFIX:
+        raise Invalid(f"'suffix' must have 1 to {_MAX_SUFFIX} characters.", "suffix")
+    return suffix
+
+
+def _seed(seed: int) -> int:
+    if not 0 <= seed <= MAX_SEED:
+        raise Invalid(f"'seed' must lie between 0 and {MAX_SEED}.", "seed")
+    return seed
+
+
+def _metadata(metadata: dict[str, str]) -> dict[str, str]:
+    if len(metadata) > _MAX_PAIRS:
+        raise Invalid(f"'metadata' has more than {_MAX_PAIRS} pairs.", "metadata")
+    for key, value in metadata.items():
+        if len(key) > _MAX_KEY or len(value) > _MAX_VALUE:
+            message = (
+                f"A key of 'metadata' has at most {_MAX_KEY} characters, "
+                f"a value at most {_MAX_VALUE}."
+            )
+            raise Invalid(message, "metadata")
+    return metadata

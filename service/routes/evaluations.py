@@ -1,0 +1,104 @@
+"""`/v1/evaluations`: asking for exams, and their verdicts.
+
+It refuses to examine: an evaluation's row is the message that the evals process picks up.
+"""
+
+import time
+from typing import Annotated
+
+import msgspec
+from litestar import Router, get, post
+from litestar.params import Parameter
+
+from registry.errors import Invalid, NotFound
+from registry.identifiers import new_id
+from registry.lifecycle import EvaluationStatus
+from registry.policy import resolve_policy
+from registry.records import Evaluation, Scope
+from service import promotion
+from service.auth import needs
+from service.context import After, Caller, Limit, Parts
+from service.services import Services
+from service.wire.evaluations import (
+    CreateEvaluation,
+    EvaluationObject,
+    RowObject,
+    evaluation_object,
+    row_object,
+)
+from service.wire.lists import ListOf
+
+
+@post("/", status_code=200)
+async def create_evaluation(
+    services: Parts, caller: Caller, data: CreateEvaluation
+) -> EvaluationObject:
+    """Ask for an adapter version to be examined on held-out rows."""
+    version = await services.store.adapters.get(data.model, project=caller.project)
+    promotion.check_serving(version)
+    heldout = data.heldout_file or version.heldout_file
+    if heldout is None:
+        message = "The model has no held-out rows of its own; name a file."
+        raise Invalid(message, "heldout_file")
+    await _require_file(services, caller.project, heldout, "heldout_file")
+    training = data.training_file or version.training_file
+    if data.training_file is not None:
+        await _require_file(services, caller.project, data.training_file, "training_file")
+    evaluation = Evaluation(
+        id=new_id("eval"),
+        project=caller.project,
+        adapter=version.name,
+        heldout_file=heldout,
+        training_file=training,
+        policy=msgspec.to_builtins(resolve_policy(data.policy or {})),
+        status=EvaluationStatus.QUEUED,
+        created_at=int(time.time()),
+    )
+    await services.store.evaluations.add(evaluation)
+    return evaluation_object(evaluation)
+
+
+@get("/")
+async def list_evaluations(
+    services: Parts,
+    caller: Caller,
+    model: Annotated[str | None, Parameter(description="Name of the adapter version.")] = None,
+    after: After = None,
+    limit: Limit = 20,
+) -> ListOf[EvaluationObject]:
+    """List the project's evaluations, newest first."""
+    page = await services.store.evaluations.page(
+        project=caller.project, adapter=model, after=after, limit=limit
+    )
+    data = [evaluation_object(evaluation) for evaluation in page.data]
+    return ListOf(data=data, has_more=page.has_more)
+
+
+@get("/{evaluation_id:str}")
+async def get_evaluation(services: Parts, caller: Caller, evaluation_id: str) -> EvaluationObject:
+    """Return an evaluation with its results."""
+    found = await services.store.evaluations.get(evaluation_id, project=caller.project)
+    return evaluation_object(found)
+
+
+@get("/{evaluation_id:str}/rows")
+async def list_rows(services: Parts, caller: Caller, evaluation_id: str) -> ListOf[RowObject]:
+    """List every answer of every arm, by row and arm."""
+    await services.store.evaluations.get(evaluation_id, project=caller.project)
+    rows = await services.store.evaluations.rows(evaluation_id)
+    return ListOf(data=[row_object(row) for row in rows])
+
+
+async def _require_file(services: Services, project: str, file_id: str, param: str) -> None:
+    try:
+        await services.store.files.get(file_id, project=project)
+    except NotFound as exc:
+        raise Invalid(str(exc), param, "file_not_found") from exc
+
+
+router = Router(
+    "/v1/evaluations",
+    route_handlers=[create_evaluation, list_evaluations, get_evaluation, list_rows],
+    guards=[needs(Scope.TRAINING)],
+    tags=["Evaluations"],
+)

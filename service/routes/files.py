@@ -1,0 +1,139 @@
+"""`/v1/files`: data files in, out and away.
+
+It refuses to know what a row means; an upload is stored only when every row is in order.
+"""
+
+import time
+from typing import Annotated, Any, Literal
+
+from anyio import to_thread
+from litestar import Request, Router, delete, get, post
+from litestar.params import Parameter
+from litestar.response import File
+from multipart import parse_options_header  # type: ignore[import-untyped] # ships no types
+
+from registry.errors import Invalid, NotFound, TooLarge
+from registry.identifiers import new_id
+from registry.records import DataFile, Purpose, Scope
+from registry.store.rows import MAX_PAGE
+from service import uploads
+from service.auth import needs
+from service.context import After, Caller, Limit, Parts
+from service.wire.files import FileObject, file_object
+from service.wire.lists import Deleted, ListOf
+
+_FORM_BYTES = 1024 * 1024
+_UPLOADABLE = (Purpose.FINE_TUNE, Purpose.EVALS)
+
+
+@post("/", request_max_body_size=None, status_code=200)
+async def upload_file(
+    request: Request[Any, Any, Any], services: Parts, caller: Caller
+) -> FileObject:
+    """Upload a JSONL file as the form fields `file` and `purpose` (`fine-tune` or `evals`).
+
+    Every row is checked first; a file with faults is refused with a list of them, and nothing is
+    stored. The answer comes when the file is durable.
+    """
+    limit = services.settings.max_upload_bytes
+    if int(request.headers.get("content-length") or 0) > limit + _FORM_BYTES:
+        raise TooLarge(limit)
+    file_id = new_id("file")
+    staged = uploads.staging_path(services.blobs, file_id)
+    upload = uploads.Upload(staged, limit_bytes=limit)
+    try:
+        await upload.receive(request.stream(), _boundary(request))
+        purpose, filename = _purpose(upload.fields), _filename(upload)
+        summary = await to_thread.run_sync(uploads.check, staged)
+        await to_thread.run_sync(uploads.keep, staged, services.blobs, file_id)
+    finally:
+        await to_thread.run_sync(upload.close)
+    file = DataFile(
+        id=file_id,
+        project=caller.project,
+        filename=filename,
+        purpose=purpose,
+        bytes=upload.bytes,
+        sha256=upload.sha256,
+        rows=summary.rows,
+        created_at=int(time.time()),
+    )
+    await services.store.files.add(file)
+    return file_object(file, uploads.notice(summary))
+
+
+@get("/")
+async def list_files(
+    services: Parts,
+    caller: Caller,
+    purpose: Purpose | None = None,
+    after: After = None,
+    limit: Limit = MAX_PAGE,
+    order: Annotated[Literal["asc", "desc"], Parameter(description="By time.")] = "desc",
+) -> ListOf[FileObject]:
+    """List the project's files, newest first unless `order=asc`."""
+    page = await services.store.files.page(
+        project=caller.project,
+        purpose=purpose,
+        after=after,
+        limit=limit,
+        ascending=order == "asc",
+    )
+    return ListOf(data=[file_object(file) for file in page.data], has_more=page.has_more)
+
+
+@get("/{file_id:str}")
+async def get_file(services: Parts, caller: Caller, file_id: str) -> FileObject:
+    """Return what is known about a file."""
+    return file_object(await services.store.files.get(file_id, project=caller.project))
+
+
+@get("/{file_id:str}/content", media_type="application/octet-stream")
+async def get_content(services: Parts, caller: Caller, file_id: str) -> File:
+    """Return a file's content, streamed."""
+    file = await services.store.files.get(file_id, project=caller.project)
+    path = services.blobs.path(file.id)
+    if not path.exists():
+        raise NotFound("file content", file_id)
+    return File(path=path, filename=file.filename, media_type="application/octet-stream")
+
+
+@delete("/{file_id:str}", status_code=200)
+async def delete_file(services: Parts, caller: Caller, file_id: str) -> Deleted:
+    """Delete a file, unless an unfinished job or evaluation needs it."""
+    # The record goes first: a crash in between leaves content that nobody can name, never a
+    # record without content.
+    await services.store.files.delete(file_id, project=caller.project)
+    await to_thread.run_sync(services.blobs.delete, file_id)
+    return Deleted(id=file_id, object="file")
+
+
+def _boundary(request: Request[Any, Any, Any]) -> str:
+    kind, options = parse_options_header(request.headers.get("content-type", ""))
+    boundary = options.get("boundary")
+    if kind != "multipart/form-data" or not boundary:
+        raise Invalid("Send the file as multipart/form-data, with the fields file and purpose.")
+    return str(boundary)
+
+
+def _purpose(fields: dict[str, str]) -> Purpose:
+    given = fields.get("purpose")
+    if given in _UPLOADABLE:
+        return Purpose(given)
+    names = " or ".join(f"'{purpose}'" for purpose in _UPLOADABLE)
+    what = "is missing" if given is None else f"is '{given[:64]}'"
+    raise Invalid(f"'purpose' {what}; use {names}.", "purpose")
+
+
+def _filename(upload: uploads.Upload) -> str:
+    if upload.filename is None:
+        raise Invalid("The form has no part named 'file'.", "file")
+    return upload.filename
+
+
+router = Router(
+    "/v1/files",
+    route_handlers=[upload_file, list_files, get_file, get_content, delete_file],
+    guards=[needs(Scope.TRAINING)],
+    tags=["Files"],
+)

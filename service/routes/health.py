@@ -1,0 +1,108 @@
+"""`/health/live`, `/health/ready` and `/metrics`: no key is needed, and nothing secret is shown.
+
+It refuses to repair what it finds.
+"""
+
+import asyncio
+import time
+from typing import Literal
+
+import msgspec
+from litestar import Response, get
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from registry.errors import GraftlineError
+from registry.liveness import is_alive
+from registry.records import Heartbeat
+from service.context import Parts
+from service.services import Services
+
+PROBE_SECONDS = 2.0
+"""Time a part gets to answer."""
+_PROCESSES = ("trainer", "evals")
+
+
+class PartHealth(msgspec.Struct, frozen=True, kw_only=True):
+    """How one part is."""
+
+    ok: bool
+    """Whether it does its work."""
+    detail: str
+    """What was seen."""
+
+
+class Health(msgspec.Struct, frozen=True, kw_only=True):
+    """How the system is."""
+
+    status: Literal["ready", "not_ready"]
+    """`ready` when database and engine answer."""
+    parts: dict[str, PartHealth]
+    """Each part; `trainer`, `evals` and `reconcile` are shown but do not decide."""
+
+
+@get("/health/live", tags=["Health"], security=[])
+async def live() -> dict[str, str]:
+    """Answer as long as the process does."""
+    return {"status": "live"}
+
+
+@get("/health/ready", tags=["Health"], security=[])
+async def ready(services: Parts) -> Response[Health]:
+    """Answer 200 when requests can be served, else 503; the body says which part is missing."""
+    beats = await _heartbeats(services)
+    database = PartHealth(ok=True, detail="answers")
+    if not isinstance(beats, dict):
+        database, beats = beats, {}
+    parts = {
+        "database": database,
+        "engine": await _engine(services),
+        **{part: _process(part, beats.get(part)) for part in _PROCESSES},
+        "reconcile": _reconcile(services),
+    }
+    is_ready = parts["database"].ok and parts["engine"].ok
+    health = Health(status="ready" if is_ready else "not_ready", parts=parts)
+    return Response(health, status_code=200 if is_ready else 503)
+
+
+@get("/metrics", media_type="text/plain", tags=["Health"], security=[])
+async def metrics(services: Parts) -> Response[bytes]:
+    """Every figure, in Prometheus' text format."""
+    return Response(generate_latest(services.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+
+async def _heartbeats(services: Services) -> dict[str, Heartbeat] | PartHealth:
+    try:
+        async with asyncio.timeout(PROBE_SECONDS):
+            return {beat.part: beat for beat in await services.store.parts.alive()}
+    except TimeoutError:
+        return PartHealth(ok=False, detail=f"no answer within {PROBE_SECONDS:g} s")
+    except GraftlineError:
+        return PartHealth(ok=False, detail="does not answer")
+
+
+async def _engine(services: Services) -> PartHealth:
+    url = services.settings.engine_base_url
+    try:
+        async with asyncio.timeout(PROBE_SECONDS):
+            healthy = await services.engine.is_healthy()
+    except (TimeoutError, GraftlineError):
+        healthy = False
+    return PartHealth(ok=healthy, detail=f"{url} {'answers' if healthy else 'does not answer'}")
+
+
+def _process(part: str, beat: Heartbeat | None) -> PartHealth:
+    if beat is None:
+        return PartHealth(ok=False, detail=f"{part} was never heard of")
+    age = time.time() - beat.at
+    return PartHealth(
+        ok=is_alive(beat, time.time()), detail=f"last heard of {age:.1f} s ago, pid {beat.pid}"
+    )
+
+
+def _reconcile(services: Services) -> PartHealth:
+    up, count = services.reconciler.engine_up, len(services.reconciler.loaded)
+    detail = f"{count} adapters loaded" if up else "waits for the engine"
+    return PartHealth(ok=up, detail=detail)
+
+
+handlers = [live, ready, metrics]

@@ -1,0 +1,79 @@
+"""`/v1/models`: every name that can be sent as `model`.
+
+It refuses to know whether the engine holds a model now.
+"""
+
+from pathlib import Path
+
+from litestar import Router, delete, get
+
+from registry.errors import Invalid, NotFound
+from registry.lifecycle import AdapterStatus
+from registry.records import ANY_PROJECT, ApiKey, Scope
+from registry.settings import Settings
+from service.auth import needs, needs_any
+from service.context import Caller, Parts
+from service.services import Services
+from service.wire.lists import Deleted, ListOf
+from service.wire.models import ModelObject
+
+_USABLE = (AdapterStatus.PUBLISHED, AdapterStatus.READY)
+_READERS = needs_any(Scope.INFERENCE, Scope.TRAINING)
+
+
+@get("/", guards=[_READERS])
+async def list_models(services: Parts, caller: Caller) -> ListOf[ModelObject]:
+    """List the base model, the project's adapter versions and its deployments."""
+    return ListOf(data=await _models(services, caller))
+
+
+@get("/{name:path}", guards=[_READERS])
+async def get_model(services: Parts, caller: Caller, name: str) -> ModelObject:
+    """Return one model."""
+    wanted = name.removeprefix("/")
+    models = await _models(services, caller)
+    found = next((model for model in models if model.id == wanted), None)
+    if found is None:
+        raise NotFound("model", wanted)
+    return found
+
+
+@delete("/{name:path}", status_code=200, guards=[needs(Scope.TRAINING)])
+async def delete_model(services: Parts, caller: Caller, name: str) -> Deleted:
+    """Retire an adapter version, unless a deployment points at it."""
+    wanted = name.removeprefix("/")
+    if wanted == services.settings.base_name:
+        raise Invalid("The base model cannot be deleted.", "model", "base_model")
+    version = await services.store.adapters.get(wanted, project=caller.project)
+    if version.status in {AdapterStatus.RETIRED, AdapterStatus.DELETED}:
+        raise NotFound("model", wanted)
+    await services.store.adapters.retire(wanted, project=caller.project)
+    await services.routing.refresh()
+    services.reconciler.wake()
+    return Deleted(id=wanted, object="model")
+
+
+async def _models(services: Services, caller: ApiKey) -> list[ModelObject]:
+    project = None if caller.project == ANY_PROJECT else caller.project
+    versions = [
+        ModelObject(id=version.name, created=version.created_at, owned_by=version.project)
+        for version in await services.store.adapters.usable()
+        if project in {None, version.project}
+    ]
+    deployments = [
+        ModelObject(id=deployment.name, created=deployment.created_at, owned_by="deployment")
+        for deployment in await services.store.deployments.of(project)
+    ]
+    return [_base_model(services.settings), *versions, *deployments]
+
+
+def _base_model(settings: Settings) -> ModelObject:
+    config = Path(settings.base_model) / "config.json"
+    # A model that is only named has no time of its own here: 0, the same at every call.
+    created = int(config.stat().st_mtime) if config.exists() else 0
+    return ModelObject(id=settings.base_name, created=created, owned_by="graftline")
+
+
+router = Router(
+    "/v1/models", route_handlers=[list_models, get_model, delete_model], tags=["Models"]
+)

@@ -1,0 +1,86 @@
+"""Models and adapter versions.
+
+It refuses to know which of them a request is routed to.
+"""
+
+from typing import Any, Literal
+
+import msgspec
+
+from registry.artifacts import Manifest
+from registry.lifecycle import AdapterStatus
+from registry.records import AdapterVersion
+
+
+class ModelObject(msgspec.Struct, frozen=True, kw_only=True):
+    """A name that can be sent as `model`, in OpenAI's shape."""
+
+    id: str
+    """The name."""
+    object: Literal["model"] = "model"
+    """Always `model`."""
+    created: int
+    """Unix time in seconds."""
+    owned_by: str
+    """`graftline` for the base model, the project for an adapter version, `deployment` for a
+    deployment."""
+
+
+class AdapterObject(msgspec.Struct, frozen=True, kw_only=True):
+    """An adapter version with all that is known about it."""
+
+    id: str
+    """Its immutable name."""
+    object: Literal["adapter"] = "adapter"
+    """Always `adapter`."""
+    created_at: int
+    """Unix time in seconds."""
+    project: str
+    """The project that owns it."""
+    base_model: str
+    """Name of the base model."""
+    job_id: str | None
+    """The job that made it."""
+    step: int | None
+    """The checkpoint's step; null for a job's final adapter."""
+    status: AdapterStatus
+    """Where it stands."""
+    reason: str | None
+    """Why it was rejected."""
+    loaded: bool
+    """Whether the engine holds it now, as last observed."""
+    rank: int
+    """The largest LoRA rank in it."""
+    training_file: str | None
+    """Id of the rows it was trained on."""
+    heldout_file: str | None
+    """Id of the rows it never saw."""
+    manifest_sha256: str
+    """Hash of the manifest."""
+    probe: dict[str, Any] | None
+    """What the effect probe measured in the engine."""
+    manifest: Manifest | None = None
+    """What it is and how to make it again; null in lists, or when its files are gone."""
+
+
+def adapter_object(
+    version: AdapterVersion, *, loaded: bool, manifest: Manifest | None = None
+) -> AdapterObject:
+    """Return a record as it goes over the wire."""
+    return AdapterObject(
+        id=version.name,
+        created_at=version.created_at,
+        project=version.project,
+        base_model=version.base_model,
+        job_id=version.job_id,
+        step=version.step,
+        status=version.status,
+        reason=version.reason,
+        loaded=loaded,
+        rank=version.rank,
+        training_file=version.training_file,
+        heldout_file=version.heldout_file,
+        manifest_sha256=version.manifest_sha256,
+        probe=version.probe,
+        manifest=manifest,
+    )
