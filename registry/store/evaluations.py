@@ -3,8 +3,10 @@
 It refuses to know how a verdict is reached.
 """
 
+from collections.abc import Sequence
+
 import msgspec
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 
 from registry.errors import IllegalTransition, NotFound
@@ -99,15 +101,28 @@ class Evaluations:
 
     async def add_row(self, row: EvaluationRow) -> None:
         """Store one answer, in place of an earlier one of the same arm and row."""
+        await self.add_rows([row])
+
+    async def add_rows(self, rows: Sequence[EvaluationRow]) -> None:
+        """Store answers in one transaction, each in place of an earlier one of its arm and row."""
         table = tables.evaluation_rows
-        same = (
-            (table.c.evaluation_id == row.evaluation_id)
-            & (table.c.arm == row.arm)
-            & (table.c.row == row.row)
-        )
         async with self._database.write() as connection:
-            await connection.execute(delete(table).where(same))
-            await add(connection, table, row)
+            for row in rows:
+                same = (
+                    (table.c.evaluation_id == row.evaluation_id)
+                    & (table.c.arm == row.arm)
+                    & (table.c.row == row.row)
+                )
+                await connection.execute(delete(table).where(same))
+                await add(connection, table, row)
+
+    async def counts(self) -> dict[EvaluationStatus, int]:
+        """Return how many evaluations have each status; one that none has is absent."""
+        table = tables.evaluations
+        query = select(table.c.status, func.count()).group_by(table.c.status)
+        async with self._database.read() as connection:
+            found = (await connection.execute(query)).tuples()
+            return {EvaluationStatus(status): int(count) for status, count in found}
 
     async def rows(self, identifier: str) -> list[EvaluationRow]:
         """Return an evaluation's answers, by row and arm."""

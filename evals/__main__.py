@@ -1,0 +1,112 @@
+"""The evals process: wiring, the exporter, and a clean stop.
+
+It refuses to decide anything.
+"""
+
+import asyncio
+import logging
+import signal
+import sys
+
+import aiohttp
+from anyio import to_thread
+from prometheus_client import start_http_server
+from transformers import AutoTokenizer
+
+from evals.client import Client, Patience
+from evals.metrics import Metrics
+from evals.runner import Limits, Runner
+from evals.worker import Pace, Worker
+from registry.blobs import Blobs
+from registry.errors import GraftlineError
+from registry.liveness import keep_beating
+from registry.rendering import Tokenizer
+from registry.settings import Settings
+from registry.store import Store, open_store
+
+_LOOPBACK = "127.0.0.1"
+logger = logging.getLogger("evals")
+
+
+async def serve(settings: Settings) -> None:
+    """Run evaluations until SIGTERM or SIGINT.
+
+    Raises:
+        Unavailable: The database cannot be reached at the start.
+        OSError: The metrics' port is taken, or the base model's tokenizer cannot be read.
+    """
+    stop = asyncio.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    metrics = Metrics()
+    store = await open_store(settings)
+    server, _ = start_http_server(settings.evals_port, _LOOPBACK, metrics.registry)
+    try:
+        tokenizer = await to_thread.run_sync(AutoTokenizer.from_pretrained, settings.base_model)
+        async with aiohttp.ClientSession() as session:
+            worker = _worker(settings, store, session, tokenizer, metrics)
+            await _until(stop, store, worker)
+    finally:
+        server.shutdown()
+        server.server_close()
+        await store.close()
+
+
+async def _until(stop: asyncio.Event, store: Store, worker: Worker) -> None:
+    """Work until asked to stop; answers in hand are stored on the way out."""
+    async with asyncio.TaskGroup() as tg:
+        tasks = [
+            tg.create_task(keep_beating(store, "evals")),
+            tg.create_task(worker.keep_counting()),
+            tg.create_task(worker.run()),
+        ]
+        await stop.wait()
+        for task in tasks:
+            task.cancel()
+
+
+def _worker(
+    settings: Settings,
+    store: Store,
+    session: aiohttp.ClientSession,
+    tokenizer: Tokenizer,
+    metrics: Metrics,
+) -> Worker:
+    client = Client(
+        session,
+        url=settings.service_url,
+        key_file=settings.evals_key_file,
+        concurrency=settings.evals_concurrency,
+        patience=Patience(deadline_seconds=settings.request_deadline_seconds),
+        count=metrics.count,
+    )
+    runner = Runner(
+        store,
+        client,
+        Blobs(settings.files_dir),
+        tokenizer,
+        limits=Limits(max_model_len=settings.max_model_len, concurrency=settings.evals_concurrency),
+        progress=metrics.progress.set,
+    )
+    return Worker(store, runner, metrics, pace=Pace())
+
+
+def main() -> int:
+    """Run the process; return its exit code."""
+    settings = Settings()
+    logging.basicConfig(
+        level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s"
+    )
+    try:
+        asyncio.run(serve(settings))
+    except GraftlineError as exc:
+        logger.error("%s", exc)  # noqa: TRY400 - the sentence says all, a traceback would hide it
+        return 1
+    except OSError as exc:
+        logger.error("cannot start: %s (metrics port %d)", exc, settings.evals_port)  # noqa: TRY400 - as above
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

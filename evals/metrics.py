@@ -1,0 +1,132 @@
+"""What the exams tell Prometheus, in one class.
+
+It refuses to compute: scores come from stored results, so they survive a restart. Excluded: all
+adapters but the newest `MAX_ADAPTERS`, single rows, and projects (an adapter's name holds its own).
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from registry.lifecycle import EvaluationStatus
+from registry.records import Evaluation, Verdict
+
+MAX_ADAPTERS = 100
+"""Adapters shown: those evaluated last."""
+
+
+class Metrics:
+    """Everything that `/metrics` of the evals process shows."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "graftline_evaluation_requests",
+            "Requests of the exams: answered, refused (the row is unscored) or retried.",
+            ["outcome"],
+            registry=self.registry,
+        )
+        self.progress = Gauge(
+            "graftline_evaluation_progress_ratio",
+            "Share of the running evaluation's answers that are stored; 0 when none runs.",
+            registry=self.registry,
+        )
+        self._stored = StoredResults()
+        self.registry.register(self._stored)
+
+    def show_results(self, latest: Iterable[Evaluation]) -> None:
+        """Show the newest succeeded evaluation of each adapter from now on."""
+        newest = sorted(latest, key=lambda evaluation: evaluation.finished_at or 0)
+        self._stored.evaluations = tuple(newest[-MAX_ADAPTERS:])
+
+    def show_counts(self, counts: Mapping[EvaluationStatus, int]) -> None:
+        """Show how many evaluations have each status from now on."""
+        self._stored.counts = dict(counts)
+
+    def count(self, outcome: str) -> None:
+        """Count one request of the exams."""
+        self.requests.labels(outcome=outcome).inc()
+
+
+class StoredResults(Collector):
+    """Gauges made from stored evaluations at each scrape."""
+
+    def __init__(self) -> None:
+        self.evaluations: tuple[Evaluation, ...] = ()
+        self.counts: dict[EvaluationStatus, int] = {}
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield every family, also those without a sample."""
+        families = _Families()
+        for evaluation in self.evaluations:
+            if evaluation.results is not None:
+                families.add(evaluation, evaluation.results)
+        for status in EvaluationStatus:
+            families.counts.add_metric([status], self.counts.get(status, 0))
+        yield from families.all()
+
+
+class _Families:
+    def __init__(self) -> None:
+        self.score = GaugeMetricFamily(
+            "graftline_evaluation_score",
+            "Mean score of an arm on the held-out rows.",
+            labels=["adapter", "arm", "metric"],
+        )
+        self.difference = GaugeMetricFamily(
+            "graftline_evaluation_difference",
+            "Adapter minus baseline on the same rows: estimate, and bounds of its interval.",
+            labels=["adapter", "baseline", "metric", "bound"],
+        )
+        self.rows = GaugeMetricFamily(
+            "graftline_evaluation_rows",
+            "Rows that an arm answered.",
+            labels=["adapter", "arm"],
+        )
+        self.verdict = GaugeMetricFamily(
+            "graftline_evaluation_verdict",
+            "1 for the verdict that holds.",
+            labels=["adapter", "verdict"],
+        )
+        self.finished = GaugeMetricFamily(
+            "graftline_evaluation_finished_timestamp_seconds",
+            "When the newest evaluation finished.",
+            labels=["adapter"],
+        )
+        self.counts = GaugeMetricFamily(
+            "graftline_evaluations", "Evaluations by status.", labels=["status"]
+        )
+
+    def all(self) -> tuple[Metric, ...]:
+        return (
+            self.score,
+            self.difference,
+            self.rows,
+            self.verdict,
+            self.finished,
+            self.counts,
+        )
+
+    def add(self, evaluation: Evaluation, results: Mapping[str, Any]) -> None:
+        adapter = evaluation.adapter
+        for arm, found in results["arms"].items():
+            self.rows.add_metric([adapter, arm], found["n"] - found["unscored"])
+            for metric, estimate in found["metrics"].items():
+                _known(self.score, [adapter, arm, metric], estimate["mean"])
+        for difference in results["differences"]:
+            labels = [adapter, difference["baseline"], difference["metric"]]
+            for bound in ("estimate", "low", "high"):
+                _known(self.difference, [*labels, bound], difference[bound])
+        for verdict in Verdict:
+            self.verdict.add_metric([adapter, verdict], float(evaluation.verdict == verdict))
+        _known(self.finished, [adapter], evaluation.finished_at)
+
+
+def _known(family: GaugeMetricFamily, labels: list[str], value: float | None) -> None:
+    """Add a sample, unless there is no figure: unknown is shown as absent, never as 0."""
+    if value is not None:
+        family.add_metric(labels, value)

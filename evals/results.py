@@ -1,0 +1,164 @@
+"""From stored rows to what an evaluation publishes: estimates, differences, verdict, examples.
+
+It refuses to know how the rows were answered. The same rows give the same results, to the bit.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+
+from evals.compare import BASELINES, ArmName, MetricKind, compare, summarise
+from evals.verdict import Decision, decide
+from registry.chatdata import Row
+from registry.policy import Policy
+from registry.records import EvaluationRow, Record
+
+MAX_EXAMPLES = 20
+"""Rows shown in full."""
+MAX_TEXT = 2_000
+"""Characters of a shown text."""
+
+
+class Material(Record, frozen=True, kw_only=True):
+    """What results are made of."""
+
+    policy: Policy
+    """The rule of the verdict."""
+    kinds: dict[str, MetricKind]
+    """The metrics that apply."""
+    arms: list[ArmName]
+    """Who was examined."""
+    rows: dict[int, Row]
+    """The rows asked, by number, in the order of asking."""
+    targets: dict[int, str]
+    """Their right answers."""
+    answers: list[EvaluationRow]
+    """What was answered."""
+    notes: list[str]
+    """What a reader of the verdict should know besides."""
+
+
+class Results(Record, frozen=True, kw_only=True):
+    """A finished evaluation."""
+
+    decision: Decision
+    """The verdict."""
+    content: dict[str, Any]
+    """What `Evaluation.results` holds, but for hashes and duration."""
+
+
+def conclude(material: Material) -> Results:
+    """Compute the results of an evaluation."""
+    policy, kinds = material.policy, material.kinds
+    scores = _scores(material)
+    estimates = summarise(scores, kinds, alpha=policy.alpha, seed=policy.seed)
+    differences = compare(scores, kinds, alpha=policy.alpha, seed=policy.seed)
+    decision = decide(policy, kinds, estimates, differences)
+    notes = [*material.notes, *_missing(material, scores)]
+    decision = msgspec.structs.replace(decision, reasons=[*decision.reasons, *notes])
+    content = {
+        "rows": len(material.rows),
+        "arms": {
+            arm: {
+                "n": len(material.rows),
+                "unscored": _unscored(material, arm),
+                "metrics": estimates[arm],
+            }
+            for arm in material.arms
+        },
+        "differences": differences,
+        "metric_kinds": kinds,
+        "verdict": decision,
+        "policy": policy,
+        "examples": _examples(material, scores, decision),
+    }
+    return Results(decision=decision, content=msgspec.to_builtins(content))
+
+
+def digest(value: object) -> str:
+    """Return the hash of a value's canonical JSON."""
+    return sha256(msgspec.json.encode(value, order="sorted")).hexdigest()
+
+
+def _scores(material: Material) -> dict[str, dict[str, dict[int, float]]]:
+    """Return the scores by arm, metric and row, rows in a fixed order."""
+    scores: dict[str, dict[str, dict[int, float]]] = {
+        arm: {metric: {} for metric in material.kinds} for arm in material.arms
+    }
+    for answer in sorted(material.answers, key=lambda answer: answer.row):
+        for metric, value in answer.scores.items():
+            if metric in material.kinds and answer.row in material.rows and answer.arm in scores:
+                scores[answer.arm][metric][answer.row] = value
+    return scores
+
+
+def _unscored(material: Material, arm: str) -> int:
+    scored = {a.row for a in material.answers if a.arm == arm and a.output is not None}
+    return len(material.rows.keys() - scored)
+
+
+def _missing(
+    material: Material, scores: Mapping[str, Mapping[str, Mapping[int, float]]]
+) -> Iterable[str]:
+    """Say of each arm and metric without any score why there is none."""
+    for arm in material.arms:
+        errors = [a.error for a in material.answers if a.arm == arm and a.error]
+        why = f" The first reason: {errors[0]}" if errors else ""
+        for metric in material.kinds:
+            if not scores[arm][metric]:
+                yield f"{metric} of {arm} is unscored on every row.{why}"
+
+
+def _examples(
+    material: Material,
+    scores: Mapping[str, Mapping[str, Mapping[int, float]]],
+    decision: Decision,
+) -> list[dict[str, Any]]:
+    """Return rows in full: first those that the adapter lost, then its other faults, then more."""
+    by_row: dict[int, dict[str, EvaluationRow]] = {number: {} for number in material.rows}
+    for answer in material.answers:
+        by_row.get(answer.row, {})[answer.arm] = answer
+    metric = decision.primary_metric if decision.primary_metric in material.kinds else "exact_match"
+    sign = 1 if material.kinds[metric].higher_is_better else -1
+
+    def standing(number: int) -> tuple[bool, float]:
+        def of(arm: str) -> float:
+            value = scores[arm][metric].get(number)
+            return float("-inf") if value is None else sign * value
+
+        ours = of(ArmName.ADAPTER)
+        return ours >= max(of(arm) for arm in BASELINES if arm in material.arms), ours
+
+    chosen = sorted(material.rows, key=standing)[:MAX_EXAMPLES]
+    return [_example(material, number, by_row[number]) for number in chosen]
+
+
+def _example(
+    material: Material, number: int, answers: Mapping[str, EvaluationRow]
+) -> dict[str, Any]:
+    return {
+        "row": number,
+        "prompt": _short(prompt_text(material.rows[number])),
+        "target": _short(material.targets[number]),
+        "outputs": {
+            arm: None if answer.output is None else _short(answer.output)
+            for arm, answer in answers.items()
+        },
+        "scores": {arm: answer.scores for arm, answer in answers.items()},
+    }
+
+
+def prompt_text(row: Row) -> str:
+    """Return a row's prompt as a person reads it."""
+    if row.messages is None:
+        return row.prompt or ""
+    before: Sequence[dict[str, Any]] = row.messages[:-1]
+    if len(before) == 1:
+        return str(before[0].get("content") or "")
+    return "\n".join(f"{message['role']}: {message.get('content') or ''}" for message in before)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}…"
