@@ -72,7 +72,14 @@ class InteractionLog:
                     logger.warning("interactions wait for the database: %s", exc)
                     self._full.clear()
         finally:
+            await self._flush_last()
+
+    async def _flush_last(self) -> None:
+        try:
             await self.flush()
+        except GraftlineError:
+            logger.exception("%d interactions are lost", len(self._pending))
+            self._metrics.interactions_dropped.inc(len(self._pending))
 
     async def _write_batch(self, size: int) -> int:
         batch = [self._pending[index] for index in range(size)]

@@ -6,6 +6,7 @@ that could not be opened is reported as such, and the caller decides.
 
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from io import BytesIO
 from typing import Any, TypeVar
 
 import aiohttp
@@ -205,9 +206,10 @@ class Engine:
             Unavailable: The engine does not answer.
         """
         headers = {"Content-Type": "application/json", "X-Request-Id": request_id}
+        content = BytesIO(body)  # sent in pieces: a large one does not hold up the event loop
         with _translated():
             response = await self._open_session.post(
-                self._base_url + path, data=body, headers=headers, allow_redirects=False
+                self._base_url + path, data=content, headers=headers, allow_redirects=False
             )
         async with response:
             yield Upstream(response)

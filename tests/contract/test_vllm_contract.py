@@ -1,0 +1,238 @@
+"""What the service relies on in vLLM, asserted against the fake and against the real server."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from registry.errors import EngineError
+from service.vllm import Engine
+from tests.fakes.vllm import FakeVllm
+from tests.vllm_server import VllmServer, running_vllm, write_adapter
+
+pytestmark = pytest.mark.contract
+BASE = "tiny-base"
+NAME = "ft:tiny-base:default:contract:0001"
+CHAT, COMPLETIONS = "/v1/chat/completions", "/v1/completions"
+ASK = {"messages": [{"role": "user", "content": "Say yes."}], "max_tokens": 6, "temperature": 0}
+
+
+@dataclass
+class Peer:
+    """A server under test."""
+
+    engine: Engine
+    """The client."""
+    adapter: str
+    """Path of an adapter it can load."""
+    too_high: str
+    """Path of an adapter whose rank it refuses."""
+    fake: FakeVllm | None
+    """The fake, if it is the one."""
+
+
+@pytest.fixture(scope="session")
+def real_vllm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VllmServer]:
+    """Run the real server once for all tests."""
+    with running_vllm(tmp_path_factory.mktemp("vllm") / "vllm.log") as server:
+        yield server
+
+
+@pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.integration)])
+async def peer(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Peer]:
+    """Return the fake, then the real server, each without any adapter loaded."""
+    write_adapter(tmp_path / "adapter")
+    write_adapter(tmp_path / "too-high", rank=64)
+    fake = FakeVllm() if request.param == "fake" else None
+    if fake is not None:
+        await fake.start()
+        url = fake.url
+    else:
+        url = request.getfixturevalue("real_vllm").url
+    engine = Engine(url, None, deadline_seconds=60)
+    await engine.open()
+    adapter, too_high = str(tmp_path / "adapter"), str(tmp_path / "too-high")
+    yield Peer(engine=engine, adapter=adapter, too_high=too_high, fake=fake)
+    for name in await engine.loaded():
+        await engine.unload(name)
+    await engine.close()
+    if fake is not None:
+        await fake.stop()
+
+
+async def ask(peer: Peer, path: str, body: dict[str, Any], request_id: str = "a" * 32) -> Any:
+    """Send a request and return its status and its decoded body."""
+    async with peer.engine.generate(path, json.dumps(body).encode(), request_id) as upstream:
+        return upstream.status, json.loads(await upstream.read())
+
+
+async def stream(
+    peer: Peer, path: str, body: dict[str, Any], request_id: str = "b" * 32
+) -> list[bytes]:
+    """Send a streamed request and return the payload of every event."""
+    sent = json.dumps({**body, "stream": True}).encode()
+    async with peer.engine.generate(path, sent, request_id) as upstream:
+        assert upstream.status == 200
+        assert upstream.is_stream
+        whole = b"".join([chunk async for chunk in upstream.chunks()])
+    events = whole.split(b"\n\n")
+    assert events.pop() == b""
+    assert all(event.startswith(b"data: ") for event in events)
+    return [event.removeprefix(b"data: ") for event in events]
+
+
+async def test_a_running_server_is_healthy(peer: Peer) -> None:
+    """`/health` answers 200."""
+    assert await peer.engine.is_healthy()
+
+
+async def test_a_loaded_adapter_is_listed_under_its_path(peer: Peer) -> None:
+    """After a load, the adapter's name maps to its path, and the base is not among them."""
+    await peer.engine.load(NAME, peer.adapter)
+    assert await peer.engine.loaded() == {NAME: peer.adapter}
+
+
+async def test_loading_twice_from_one_path_succeeds(peer: Peer) -> None:
+    """A load that was done already is not an error."""
+    await peer.engine.load(NAME, peer.adapter)
+    await peer.engine.load(NAME, peer.adapter)
+    assert NAME in await peer.engine.loaded()
+
+
+async def test_loading_a_taken_name_from_another_path_is_refused(
+    peer: Peer, tmp_path: Path
+) -> None:
+    """A name never changes its bytes: 400."""
+    write_adapter(tmp_path / "other", seed=1)
+    await peer.engine.load(NAME, peer.adapter)
+    with pytest.raises(EngineError) as caught:
+        await peer.engine.load(NAME, str(tmp_path / "other"))
+    assert caught.value.status == 400
+
+
+async def test_loading_from_nowhere_is_not_found(peer: Peer, tmp_path: Path) -> None:
+    """A path without an adapter: 404."""
+    with pytest.raises(EngineError) as caught:
+        await peer.engine.load(NAME, str(tmp_path / "nowhere"))
+    assert caught.value.status == 404
+
+
+async def test_loading_under_the_base_models_name_is_refused(peer: Peer) -> None:
+    """The base model's name is taken: 400."""
+    with pytest.raises(EngineError) as caught:
+        await peer.engine.load(BASE, peer.adapter)
+    assert caught.value.status == 400
+
+
+async def test_an_adapter_the_engine_cannot_use_is_answered_with_500(peer: Peer) -> None:
+    """A rank above the limit: 500, with vLLM's own words."""
+    if peer.fake is not None:
+        peer.fake.faults.load_status = 500
+    with pytest.raises(EngineError) as caught:
+        await peer.engine.load(NAME, peer.too_high)
+    assert caught.value.status == 500
+    assert "rank" in caught.value.message
+    assert await peer.engine.loaded() == {}
+
+
+async def test_unloading_forgets_the_name_and_may_be_repeated(peer: Peer) -> None:
+    """An unload of what is not loaded is a success."""
+    await peer.engine.load(NAME, peer.adapter)
+    await peer.engine.unload(NAME)
+    await peer.engine.unload(NAME)
+    assert await peer.engine.loaded() == {}
+
+
+@pytest.mark.parametrize(("path", "prefix"), [(CHAT, "chatcmpl-"), (COMPLETIONS, "cmpl-")])
+async def test_an_answer_is_named_after_the_request_id(peer: Peer, path: str, prefix: str) -> None:
+    """The id of an answer is a prefix and our `X-Request-Id`."""
+    body = (
+        {"model": BASE, "prompt": "yes", **ASK} if path == COMPLETIONS else {"model": BASE, **ASK}
+    )
+    body.pop("messages" if path == COMPLETIONS else "prompt", None)
+    status, answer = await ask(peer, path, body, "c" * 32)
+    assert status == 200
+    assert answer["id"] == prefix + "c" * 32
+    assert answer["model"] == BASE
+    assert answer["usage"]["prompt_tokens"] > 0
+    assert answer["choices"][0]["finish_reason"] in {"stop", "length"}
+
+
+async def test_an_unknown_model_is_not_found(peer: Peer) -> None:
+    """404 in OpenAI's shape: this is how a restarted engine answers for its lost adapters."""
+    status, answer = await ask(peer, CHAT, {"model": NAME, **ASK})
+    assert status == 404
+    assert "does not exist" in answer["error"]["message"]
+    assert answer["error"]["type"] == "NotFoundError"
+
+
+async def test_an_adapter_answers_under_its_own_name(peer: Peer) -> None:
+    """The answer's `model` is the version's name."""
+    await peer.engine.load(NAME, peer.adapter)
+    _, answer = await ask(peer, CHAT, {"model": NAME, **ASK})
+    assert answer["model"] == NAME
+
+
+@pytest.mark.parametrize("path", [CHAT, COMPLETIONS])
+async def test_a_stream_ends_with_usage_and_done(peer: Peer, path: str) -> None:
+    """With `include_usage`, the event before `[DONE]` has no choices and the usage."""
+    ask_for = dict(ASK)
+    if path == COMPLETIONS:
+        ask_for.pop("messages")
+        ask_for["prompt"] = "yes"
+    body = {"model": BASE, **ask_for, "stream_options": {"include_usage": True}}
+    *events, usage, done = await stream(peer, path, body)
+    assert done == b"[DONE]"
+    assert json.loads(usage)["choices"] == []
+    assert json.loads(usage)["usage"]["completion_tokens"] > 0
+    assert all(json.loads(event).get("usage") is None for event in events)
+    assert all(json.loads(event)["id"].endswith("b" * 32) for event in events)
+    assert json.loads(events[-1])["choices"][0]["finish_reason"] in {"stop", "length"}
+
+
+async def test_a_stream_without_usage_has_none(peer: Peer) -> None:
+    """Without `include_usage` no event reports any."""
+    *events, done = await stream(peer, CHAT, {"model": BASE, **ASK})
+    assert done == b"[DONE]"
+    assert all(json.loads(event).get("usage") is None for event in events)
+    assert all(json.loads(event)["choices"] for event in events)
+
+
+async def test_stream_options_need_a_stream(peer: Peer) -> None:
+    """`stream_options` in a plain request is refused, so we add them only to streams."""
+    body = {"model": BASE, **ASK, "stream_options": {"include_usage": True}}
+    status, answer = await ask(peer, CHAT, body)
+    assert status == 400
+    assert answer["error"]["message"]
+
+
+async def test_log_probabilities_of_a_prompt_come_for_every_token_but_the_first(
+    peer: Peer,
+) -> None:
+    """Token ids in, one finite log-probability for each token after the first out."""
+    found = await peer.engine.prompt_logprobs(BASE, [5, 6, 7, 8, 9])
+    assert len(found) == 4
+    assert all(-50 < value <= 0 for value in found)
+
+
+async def test_an_adapter_changes_log_probabilities(peer: Peer) -> None:
+    """The probe's signal: base and adapter differ."""
+    await peer.engine.load(NAME, peer.adapter)
+    tokens = list(range(5, 25))
+    base = await peer.engine.prompt_logprobs(BASE, tokens)
+    adapter = await peer.engine.prompt_logprobs(NAME, tokens)
+    assert sum(abs(one - other) for one, other in zip(base, adapter, strict=True)) / 19 > 0.001
+
+
+async def test_the_engine_goes_on_when_a_client_leaves(peer: Peer) -> None:
+    """A stream left in the middle costs the server nothing: the next request is answered."""
+    body = {"model": BASE, **ASK, "max_tokens": 1500, "ignore_eos": True, "stream": True}
+    async with peer.engine.generate(CHAT, json.dumps(body).encode(), "d" * 32) as upstream:
+        await anext(upstream.chunks())
+    async with asyncio.timeout(30):
+        status, _ = await ask(peer, CHAT, {"model": BASE, **ASK})
+    assert status == 200

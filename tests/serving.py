@@ -1,0 +1,242 @@
+"""The whole service on a real socket, over a fake vLLM and a real store.
+
+It refuses to know what is tested.
+"""
+
+import asyncio
+import json
+import socket
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import uvicorn
+
+from registry.artifacts import Manifest, ProbeRow, publish
+from registry.identifiers import new_id
+from registry.lifecycle import AdapterStatus
+from registry.records import (
+    AdapterVersion,
+    Deployment,
+    DeploymentChange,
+    JobCheckpoint,
+)
+from registry.settings import Settings
+from service.asgi import create_app
+from service.services import Services
+from tests.fakes.vllm import BASE_LOGPROB, FakeVllm
+
+BASE = "tiny-base"
+CHAT = "/v1/chat/completions"
+COMPLETIONS = "/v1/completions"
+PROJECT = "default"
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
+
+
+@dataclass
+class Serving:
+    """A running service and what it stands on."""
+
+    settings: Settings
+    """Its settings."""
+    vllm: FakeVllm
+    """The engine."""
+    services: Services
+    """Its parts."""
+    client: aiohttp.ClientSession
+    """A client with the admin key."""
+    port: int
+    """Where it listens."""
+
+    async def publish(
+        self,
+        name: str = "ft:tiny-base:default:test:00000001",
+        *,
+        step: int | None = None,
+        trainer_shift: float = 0.5,
+        project: str = PROJECT,
+        **changes: Any,
+    ) -> AdapterVersion:
+        """Publish an adapter as the trainer does, and return its record."""
+        settings, directory = self.settings, name.replace(":", "-")
+        staged = settings.work_dir / directory
+        staged.mkdir(parents=True)
+        (staged / "adapter_config.json").write_text("{}")
+        (staged / "adapter_model.safetensors").write_bytes(name.encode())
+        published = publish(
+            staged, settings.adapters_dir / directory, _manifest(name, trainer_shift)
+        )
+        version = AdapterVersion(
+            name=name,
+            project=project,
+            base_model=changes.pop("base_model", BASE),
+            job_id=None,
+            step=step,
+            directory=directory,
+            manifest_sha256=published.manifest_sha256,
+            rank=8,
+            heldout_file=None,
+            training_file=None,
+            status=AdapterStatus.PUBLISHED,
+            created_at=1,
+            **changes,
+        )
+        await self.services.store.jobs.add_checkpoint(_checkpoint(name), version)
+        await self.services.routing.refresh()
+        return version
+
+    async def serve(self, name: str = "ft:tiny-base:default:test:00000001") -> AdapterVersion:
+        """Publish an adapter and wait until it serves."""
+        version = await self.publish(name)
+        await self.services.reconciler.ensure(version)
+        return version
+
+    async def deploy(
+        self, name: str, stable: str, candidate: str | None = None, weight: float = 0.0
+    ) -> Deployment:
+        """Make a deployment."""
+        deployment = Deployment(
+            name=name,
+            project=PROJECT,
+            stable=stable,
+            candidate=candidate,
+            candidate_weight=weight,
+            salt="salt",
+            generation=1,
+            created_at=1,
+            updated_at=1,
+        )
+        change = DeploymentChange(
+            deployment=name,
+            project=PROJECT,
+            generation=1,
+            action="create",
+            actor="key-test",
+            created_at=1,
+            stable=stable,
+            candidate=candidate,
+            candidate_weight=weight,
+        )
+        await self.services.store.deployments.add(deployment, change)
+        await self.services.routing.refresh()
+        return deployment
+
+    async def until(self, name: str, status: AdapterStatus) -> AdapterVersion:
+        """Reconcile until a version has a status, and return it."""
+        async with asyncio.timeout(10):
+            while True:
+                version = await self.services.store.adapters.get(name)
+                if version.status is status:
+                    return version
+                self.services.reconciler.wake()
+                await self.passed()
+
+    async def passed(self) -> None:
+        """Return once the reconcile loop announced something."""
+        changed = self.services.reconciler._changed
+        async with changed:
+            await changed.wait()
+
+    async def chat(self, model: str, **fields: Any) -> aiohttp.ClientResponse:
+        """Send a chat request and return its answer, read."""
+        body = {"model": model, "messages": [{"role": "user", "content": "hi"}], **fields}
+        async with self.client.post(CHAT, data=BytesIO(json.dumps(body).encode())) as response:
+            await response.read()
+        return response
+
+    def metric(self, name: str, **labels: str) -> float:
+        """Return a metric's value, 0 when it was never set."""
+        return self.services.metrics.registry.get_sample_value(name, labels) or 0.0
+
+
+def settings_for(folder: Path, vllm: FakeVllm, **changes: Any) -> Settings:
+    """Return settings for a quick loop over the fake."""
+    values: dict[str, Any] = {
+        "data_dir": folder / "data",
+        "engine_url": vllm.url,
+        "reconcile_seconds": 0.05,
+        "request_deadline_seconds": 20.0,
+        **changes,
+    }
+    return Settings(**values)
+
+
+@asynccontextmanager
+async def serving(folder: Path, **changes: Any) -> AsyncIterator[Serving]:
+    """Run fake vLLM and service for the length of a block."""
+    vllm = FakeVllm(base=BASE)
+    await vllm.start()
+    settings = settings_for(folder, vllm, **changes)
+    app = create_app(settings)
+    config = uvicorn.Config(app, log_config=None, ws="none", timeout_graceful_shutdown=1)
+    server = _Server(config)
+    listener = socket.create_server(("127.0.0.1", 0))
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(server.serve([listener]))
+            await server.ready.wait()
+            key = settings.admin_key_file.read_text().strip()
+            port = listener.getsockname()[1]
+            async with aiohttp.ClientSession(
+                f"http://127.0.0.1:{port}",
+                headers={"Authorization": f"Bearer {key}"},
+            ) as client:
+                running = Serving(settings, vllm, app.state.services, client, port)
+                async with asyncio.timeout(5):
+                    while not running.services.reconciler.engine_up:
+                        await running.passed()
+                yield running
+            server.should_exit = True
+    finally:
+        listener.close()
+        await vllm.stop()
+
+
+def _manifest(name: str, trainer_shift: float) -> Manifest:
+    targets = 3
+    row = ProbeRow(
+        token_ids=[5, 6, 7, 8, 9],
+        target_start=2,
+        base_logprobs=[BASE_LOGPROB] * targets,
+        adapter_logprobs=[BASE_LOGPROB + trainer_shift] * targets,
+    )
+    return Manifest(
+        name=name,
+        job_id=None,
+        base_model=BASE,
+        base_sha256="0" * 64,
+        training_sha256="0" * 64,
+        validation_sha256=None,
+        hyperparameters={},
+        seed=1,
+        step=1,
+        libraries={},
+        probe=[row],
+        metrics={},
+        created_at=1,
+    )
+
+
+def _checkpoint(name: str) -> JobCheckpoint:
+    return JobCheckpoint(
+        id=new_id("ftckpt"),
+        job_id=new_id("ftjob"),
+        step=1,
+        fine_tuned_model_checkpoint=name,
+        metrics={},
+        created_at=int(time.time()),
+    )
