@@ -1,0 +1,136 @@
+"""What the local stack runs: commands, environment, and where each process answers. Pure.
+
+It refuses to start anything.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from registry.settings import Settings
+
+ENGINE = "engine"
+"""Name of the vLLM server among the programs."""
+SMALL_CORES = 8
+"""Cores up to which the CPU engine runs without a process for its worker."""
+_STOP_MARGIN_SECONDS = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Program:
+    """One process of the stack."""
+
+    name: str
+    """What the operator calls it."""
+    command: tuple[str, ...]
+    """Program and arguments."""
+    health_url: str
+    """Answers 200 when the process does its work."""
+    waits_for: str
+    """What takes the time until it answers."""
+    stop_seconds: int
+    """Time it gets to stop before it is killed."""
+    stops_first: bool = True
+    """Whether it stops before the programs that others lean on."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Variables beside those every program gets."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Host:
+    """What the programs depend on beside the settings."""
+
+    python: str
+    """The interpreter."""
+    cpu_engine: bool
+    """Whether the installed vLLM is the CPU build."""
+    cores: int
+    """Physical processor cores we may use."""
+    engine_options: tuple[str, ...] = ()
+    """Further options for vLLM, as the operator gave them."""
+
+
+def programs_of(settings: Settings, host: Host) -> tuple[Program, ...]:
+    """Return the programs of the stack, vLLM first unless it runs elsewhere."""
+    graftline = (
+        _own("service", f"{settings.service_url}/health/live", settings, host),
+        _own("trainer", f"http://127.0.0.1:{settings.trainer_port}/metrics", settings, host),
+        _own("evals", f"http://127.0.0.1:{settings.evals_port}/metrics", settings, host),
+    )
+    return graftline if settings.engine_url else (_engine(settings, host), *graftline)
+
+
+def shared_environment(settings: Settings) -> dict[str, str]:
+    """Return the variables that every program gets beside the settings."""
+    # A hub is asked only when the operator named a model there.
+    local = Path(settings.base_model).exists()
+    offline = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"} if local else {}
+    # In the environment and not in supervisor's file: that file is not secret.
+    key = {"VLLM_API_KEY": settings.engine_key.get_secret_value()} if settings.engine_key else {}
+    return {"PYTHONUNBUFFERED": "1", "HF_HUB_DISABLE_TELEMETRY": "1", **offline, **key}
+
+
+def _own(package: str, health_url: str, settings: Settings, host: Host) -> Program:
+    return Program(
+        name=package,
+        command=(host.python, "-m", package),
+        health_url=health_url,
+        waits_for="its first answer",
+        stop_seconds=int(settings.shutdown_seconds) + _STOP_MARGIN_SECONDS,
+    )
+
+
+def _engine(settings: Settings, host: Host) -> Program:
+    return Program(
+        name=ENGINE,
+        command=(host.python, *_engine_command(settings, host)),
+        health_url=f"{settings.engine_base_url}/health",
+        waits_for="the model (about a minute on a small machine)",
+        stop_seconds=int(settings.shutdown_seconds) + _STOP_MARGIN_SECONDS,
+        stops_first=False,
+        environment=_engine_environment(settings, host),
+    )
+
+
+def _engine_command(settings: Settings, host: Host) -> Sequence[str]:
+    # Loopback only: vLLM's one key opens inference and administration alike.
+    command = [
+        *("-m", "vllm.entrypoints.openai.api_server"),
+        *("--model", settings.base_model),
+        *("--served-model-name", settings.base_name),
+        *("--host", "127.0.0.1", "--port", str(settings.engine_port)),
+        "--enable-lora",
+        *("--max-loras", str(settings.max_loras)),
+        *("--max-lora-rank", str(settings.max_lora_rank)),
+        *("--max-model-len", str(settings.max_model_len)),
+    ]
+    if host.cpu_engine:
+        command.append("--enforce-eager")
+    return [*command, *host.engine_options]
+
+
+def _engine_environment(settings: Settings, host: Host) -> dict[str, str]:
+    environment = {
+        "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "True",
+        "VLLM_NO_USAGE_STATS": "1",
+        "DO_NOT_TRACK": "1",
+    }
+    if host.cpu_engine:
+        environment["VLLM_CPU_KVCACHE_SPACE"] = str(settings.engine_kv_cache_gib)
+        if host.cores <= SMALL_CORES:
+            environment |= _small_environment(host)
+    return environment
+
+
+def _small_environment(host: Host) -> dict[str, str]:
+    """Return what makes the CPU engine start sooner and idle cheaper on a small machine.
+
+    By itself it runs its one worker in a third process, so that it can bind threads to cores; that
+    process imports torch and vLLM again and polls without pause. One worker needs no process of its
+    own, and we say how many threads it has: all cores but one, which serves HTTP, as vLLM would.
+    """
+    return {
+        "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+        "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+        "OMP_NUM_THREADS": str(max(1, host.cores - 1)),
+    }
