@@ -6,23 +6,23 @@ It refuses to know what either is used for.
 from typing import Annotated, Any
 
 from litestar import Request
-from litestar.di import Provide
-from litestar.params import Dependency, Parameter
+from litestar.di import NamedDependency, Provide
+from litestar.params import QueryParameter, SkipValidation
 
 from registry.records import ApiKey
 from registry.store.rows import MAX_PAGE
 from service.auth import caller_of
 from service.services import Services
 
-Parts = Annotated[Services, Dependency(skip_validation=True)]
+Parts = NamedDependency[SkipValidation[Services]]
 """A route's parameter `services`."""
-Caller = Annotated[ApiKey, Dependency(skip_validation=True)]
+Caller = NamedDependency[SkipValidation[ApiKey]]
 """A route's parameter `caller`."""
 Limit = Annotated[
-    int, Parameter(ge=1, description=f"Most records on the page; never more than {MAX_PAGE}.")
+    int, QueryParameter(ge=1, description=f"Most records on the page; never more than {MAX_PAGE}.")
 ]
 """A list's parameter `limit`."""
-After = Annotated[str | None, Parameter(description="Id of the record before the page.")]
+After = Annotated[str | None, QueryParameter(description="Id of the record before the page.")]
 """A list's parameter `after`."""
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from anyio import to_thread
 from litestar import Router, get
+from litestar.params import FromPath
 
 from registry.artifacts import Manifest, read_manifest
 from registry.errors import CorruptArtifact
@@ -31,7 +32,7 @@ async def list_adapters(
 
 
 @get("/{name:path}")
-async def get_adapter(services: Parts, caller: Caller, name: str) -> AdapterObject:
+async def get_adapter(services: Parts, caller: Caller, name: FromPath[str]) -> AdapterObject:
     """Return an adapter version with its manifest."""
     wanted = name.removeprefix("/")
     version = await services.store.adapters.get(wanted, project=caller.project)

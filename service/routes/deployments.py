@@ -7,6 +7,7 @@ import secrets
 import time
 
 from litestar import Router, delete, get, patch, post
+from litestar.params import FromPath, JSONBody
 
 from registry.errors import NotFound
 from registry.records import AdapterVersion, ApiKey, Deployment, Scope
@@ -26,7 +27,7 @@ from service.wire.lists import Deleted, ListOf
 
 @post("/", status_code=200)
 async def create_deployment(
-    services: Parts, caller: Caller, data: CreateDeployment
+    services: Parts, caller: Caller, data: JSONBody[CreateDeployment]
 ) -> DeploymentObject:
     """Create a deployment. An adapter version needs the verdict `go` to be its stable version."""
     promotion.check_name(data.name, services.settings.base_name)
@@ -59,14 +60,14 @@ async def list_deployments(services: Parts, caller: Caller) -> ListOf[Deployment
 
 
 @get("/{name:str}")
-async def get_deployment(services: Parts, caller: Caller, name: str) -> DeploymentObject:
+async def get_deployment(services: Parts, caller: Caller, name: FromPath[str]) -> DeploymentObject:
     """Return a deployment with what its arms did and who changed it."""
     return await _in_full(services, await _get(services, caller, name))
 
 
 @patch("/{name:str}")
 async def update_deployment(
-    services: Parts, caller: Caller, name: str, data: UpdateDeployment
+    services: Parts, caller: Caller, name: FromPath[str], data: JSONBody[UpdateDeployment]
 ) -> DeploymentObject:
     """Change the candidate or the weights."""
     return await _update(services, caller, name, data)
@@ -74,7 +75,7 @@ async def update_deployment(
 
 @post("/{name:str}", status_code=200)
 async def update_deployment_by_post(
-    services: Parts, caller: Caller, name: str, data: UpdateDeployment
+    services: Parts, caller: Caller, name: FromPath[str], data: JSONBody[UpdateDeployment]
 ) -> DeploymentObject:
     """Change the candidate or the weights, for clients without PATCH."""
     return await _update(services, caller, name, data)
@@ -82,7 +83,7 @@ async def update_deployment_by_post(
 
 @post("/{name:str}/promote", status_code=200)
 async def promote(
-    services: Parts, caller: Caller, name: str, data: Promote | None = None
+    services: Parts, caller: Caller, name: FromPath[str], data: JSONBody[Promote | None] = None
 ) -> DeploymentObject:
     """Make the candidate stable. It needs the verdict `go`, or an override with a reason."""
     present = await _get(services, caller, name)
@@ -93,7 +94,7 @@ async def promote(
 
 
 @post("/{name:str}/rollback", status_code=200)
-async def roll_back(services: Parts, caller: Caller, name: str) -> DeploymentObject:
+async def roll_back(services: Parts, caller: Caller, name: FromPath[str]) -> DeploymentObject:
     """Return to the stable version before the present one, and end a trial."""
     present = await _get(services, caller, name)
     history = await services.store.deployments.history(name, project=caller.project)
@@ -102,7 +103,7 @@ async def roll_back(services: Parts, caller: Caller, name: str) -> DeploymentObj
 
 
 @delete("/{name:str}", status_code=200)
-async def delete_deployment(services: Parts, caller: Caller, name: str) -> Deleted:
+async def delete_deployment(services: Parts, caller: Caller, name: FromPath[str]) -> Deleted:
     """Delete a deployment; its history stays."""
     present = await _get(services, caller, name)
     last = promotion.next_generation(present, int(time.time()))

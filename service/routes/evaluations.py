@@ -8,7 +8,7 @@ from typing import Annotated
 
 import msgspec
 from litestar import Router, get, post
-from litestar.params import Parameter
+from litestar.params import FromPath, JSONBody, QueryParameter
 
 from registry.errors import Invalid, NotFound
 from registry.identifiers import new_id
@@ -31,7 +31,7 @@ from service.wire.lists import ListOf
 
 @post("/", status_code=200)
 async def create_evaluation(
-    services: Parts, caller: Caller, data: CreateEvaluation
+    services: Parts, caller: Caller, data: JSONBody[CreateEvaluation]
 ) -> EvaluationObject:
     """Ask for an adapter version to be examined on held-out rows."""
     version = await services.store.adapters.get(data.model, project=caller.project)
@@ -62,7 +62,7 @@ async def create_evaluation(
 async def list_evaluations(
     services: Parts,
     caller: Caller,
-    model: Annotated[str | None, Parameter(description="Name of the adapter version.")] = None,
+    model: Annotated[str | None, QueryParameter(description="Name of the adapter version.")] = None,
     after: After = None,
     limit: Limit = 20,
 ) -> ListOf[EvaluationObject]:
@@ -75,14 +75,18 @@ async def list_evaluations(
 
 
 @get("/{evaluation_id:str}")
-async def get_evaluation(services: Parts, caller: Caller, evaluation_id: str) -> EvaluationObject:
+async def get_evaluation(
+    services: Parts, caller: Caller, evaluation_id: FromPath[str]
+) -> EvaluationObject:
     """Return an evaluation with its results."""
     found = await services.store.evaluations.get(evaluation_id, project=caller.project)
     return evaluation_object(found)
 
 
 @get("/{evaluation_id:str}/rows")
-async def list_rows(services: Parts, caller: Caller, evaluation_id: str) -> ListOf[RowObject]:
+async def list_rows(
+    services: Parts, caller: Caller, evaluation_id: FromPath[str]
+) -> ListOf[RowObject]:
     """List every answer of every arm, by row and arm."""
     await services.store.evaluations.get(evaluation_id, project=caller.project)
     rows = await services.store.evaluations.rows(evaluation_id)

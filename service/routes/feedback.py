@@ -6,6 +6,7 @@ It refuses to know the answers: a judgement names an interaction by its id.
 import time
 
 from litestar import Router, post
+from litestar.params import JSONBody
 
 from registry.errors import Invalid, NotFound
 from registry.identifiers import new_id
@@ -19,7 +20,9 @@ _SCORES = {"up": 1.0, "down": 0.0}
 
 
 @post("/", status_code=200)
-async def create_feedback(services: Parts, caller: Caller, data: CreateFeedback) -> FeedbackObject:
+async def create_feedback(
+    services: Parts, caller: Caller, data: JSONBody[CreateFeedback]
+) -> FeedbackObject:
     """Judge an interaction. The judgement is durable when this answers; a repeat replaces it."""
     judgement = Feedback(
         id=new_id("feedback"),

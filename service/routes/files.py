@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from anyio import to_thread
 from litestar import Request, Router, delete, get, post
-from litestar.params import Parameter
+from litestar.params import FromPath, FromQuery, QueryParameter
 from litestar.response import File
 from multipart import parse_options_header  # type: ignore[import-untyped] # ships no types
 
@@ -66,10 +66,10 @@ async def upload_file(
 async def list_files(
     services: Parts,
     caller: Caller,
-    purpose: Purpose | None = None,
+    purpose: FromQuery[Purpose | None] = None,
     after: After = None,
     limit: Limit = MAX_PAGE,
-    order: Annotated[Literal["asc", "desc"], Parameter(description="By time.")] = "desc",
+    order: Annotated[Literal["asc", "desc"], QueryParameter(description="By time.")] = "desc",
 ) -> ListOf[FileObject]:
     """List the project's files, newest first unless `order=asc`."""
     page = await services.store.files.page(
@@ -83,13 +83,13 @@ async def list_files(
 
 
 @get("/{file_id:str}")
-async def get_file(services: Parts, caller: Caller, file_id: str) -> FileObject:
+async def get_file(services: Parts, caller: Caller, file_id: FromPath[str]) -> FileObject:
     """Return what is known about a file."""
     return file_object(await services.store.files.get(file_id, project=caller.project))
 
 
 @get("/{file_id:str}/content", media_type="application/octet-stream")
-async def get_content(services: Parts, caller: Caller, file_id: str) -> File:
+async def get_content(services: Parts, caller: Caller, file_id: FromPath[str]) -> File:
     """Return a file's content, streamed."""
     file = await services.store.files.get(file_id, project=caller.project)
     path = services.blobs.path(file.id)
@@ -99,7 +99,7 @@ async def get_content(services: Parts, caller: Caller, file_id: str) -> File:
 
 
 @delete("/{file_id:str}", status_code=200)
-async def delete_file(services: Parts, caller: Caller, file_id: str) -> Deleted:
+async def delete_file(services: Parts, caller: Caller, file_id: FromPath[str]) -> Deleted:
     """Delete a file, unless an unfinished job or evaluation needs it."""
     # The record goes first: a crash in between leaves content that nobody can name, never a
     # record without content.

@@ -9,6 +9,7 @@ import time
 from typing import Any
 
 from litestar import Request, Router, get, post
+from litestar.params import FromPath, JSONBody
 
 from registry.errors import Invalid, NotFound
 from registry.lifecycle import JobStatus
@@ -32,7 +33,7 @@ _METADATA_FILTER = re.compile(r"metadata\[([^\[\]\"\\]{1,64})\]")
 
 
 @post("/", status_code=200)
-async def create_job(services: Parts, caller: Caller, data: CreateJob) -> JobObject:
+async def create_job(services: Parts, caller: Caller, data: JSONBody[CreateJob]) -> JobObject:
     """Ask for a model to be trained; the trainer begins by itself."""
     job = new_job(
         data,
@@ -66,13 +67,13 @@ async def list_jobs(
 
 
 @get("/{job_id:str}")
-async def get_job(services: Parts, caller: Caller, job_id: str) -> JobObject:
+async def get_job(services: Parts, caller: Caller, job_id: FromPath[str]) -> JobObject:
     """Return a job."""
     return job_object(await services.store.jobs.get(job_id, project=caller.project))
 
 
 @post("/{job_id:str}/cancel", status_code=200)
-async def cancel_job(services: Parts, caller: Caller, job_id: str) -> JobObject:
+async def cancel_job(services: Parts, caller: Caller, job_id: FromPath[str]) -> JobObject:
     """Cancel a job that has not finished; the trainer stops it within a second or two."""
     present = await services.store.jobs.get(job_id, project=caller.project)
     now = int(time.time())
@@ -88,7 +89,7 @@ async def cancel_job(services: Parts, caller: Caller, job_id: str) -> JobObject:
 
 
 @post(["/{job_id:str}/pause", "/{job_id:str}/resume"], status_code=200)
-async def pause_or_resume_job(services: Parts, caller: Caller, job_id: str) -> JobObject:
+async def pause_or_resume_job(services: Parts, caller: Caller, job_id: FromPath[str]) -> JobObject:
     """Not supported yet: answers 400. Cancel the job, or let it finish."""
     await services.store.jobs.get(job_id, project=caller.project)
     message = "Pausing and resuming jobs is not supported yet; cancel the job or let it finish."
@@ -97,7 +98,7 @@ async def pause_or_resume_job(services: Parts, caller: Caller, job_id: str) -> J
 
 @get("/{job_id:str}/events")
 async def list_events(
-    services: Parts, caller: Caller, job_id: str, after: After = None, limit: Limit = 20
+    services: Parts, caller: Caller, job_id: FromPath[str], after: After = None, limit: Limit = 20
 ) -> ListOf[EventObject]:
     """List a job's events, newest first."""
     await services.store.jobs.get(job_id, project=caller.project)
@@ -107,7 +108,7 @@ async def list_events(
 
 @get("/{job_id:str}/checkpoints")
 async def list_checkpoints(
-    services: Parts, caller: Caller, job_id: str, after: After = None, limit: Limit = 10
+    services: Parts, caller: Caller, job_id: FromPath[str], after: After = None, limit: Limit = 10
 ) -> CheckpointList:
     """List a job's checkpoints, newest first."""
     await services.store.jobs.get(job_id, project=caller.project)

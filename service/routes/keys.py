@@ -7,6 +7,7 @@ import re
 import time
 
 from litestar import Router, delete, get, post
+from litestar.params import FromPath, JSONBody
 
 from registry.errors import Conflict, Invalid, NotFound
 from registry.identifiers import new_id, new_secret
@@ -22,7 +23,7 @@ _MAX_NAME = 100
 
 
 @post("/", status_code=200)
-async def create_key(services: Parts, caller: Caller, data: CreateKey) -> KeyObject:
+async def create_key(services: Parts, caller: Caller, data: JSONBody[CreateKey]) -> KeyObject:
     """Make a key. The answer is the only place where its secret is ever shown."""
     secret = new_secret()
     key = ApiKey(
@@ -46,7 +47,7 @@ async def list_keys(services: Parts, caller: Caller) -> ListOf[KeyObject]:
 
 
 @delete("/{key_id:str}", status_code=200)
-async def revoke_key(services: Parts, caller: Caller, key_id: str) -> Deleted:
+async def revoke_key(services: Parts, caller: Caller, key_id: FromPath[str]) -> Deleted:
     """Revoke a key; it opens nothing from the moment of the answer."""
     keys = await services.store.keys.valid()
     chosen = next((key for key in keys if key.id == key_id and _governs(caller, key)), None)

@@ -6,6 +6,7 @@ It refuses to know whether the engine holds a model now.
 from pathlib import Path
 
 from litestar import Router, delete, get
+from litestar.params import FromPath
 
 from registry.errors import Invalid, NotFound
 from registry.lifecycle import AdapterStatus
@@ -28,7 +29,7 @@ async def list_models(services: Parts, caller: Caller) -> ListOf[ModelObject]:
 
 
 @get("/{name:path}", guards=[_READERS])
-async def get_model(services: Parts, caller: Caller, name: str) -> ModelObject:
+async def get_model(services: Parts, caller: Caller, name: FromPath[str]) -> ModelObject:
     """Return one model."""
     wanted = name.removeprefix("/")
     models = await _models(services, caller)
@@ -39,7 +40,7 @@ async def get_model(services: Parts, caller: Caller, name: str) -> ModelObject:
 
 
 @delete("/{name:path}", status_code=200, guards=[needs(Scope.TRAINING)])
-async def delete_model(services: Parts, caller: Caller, name: str) -> Deleted:
+async def delete_model(services: Parts, caller: Caller, name: FromPath[str]) -> Deleted:
     """Retire an adapter version, unless a deployment points at it."""
     wanted = name.removeprefix("/")
     if wanted == services.settings.base_name:

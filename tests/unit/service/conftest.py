@@ -1,0 +1,75 @@
+"""Fixtures of the service's tests: the real application on a real store, without an engine."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+from litestar import Litestar
+
+from registry.records import Scope
+from registry.settings import Settings
+from service.asgi import create_app
+from tests.service_api import Connect
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Return settings of the test's own, with an engine that is not there."""
+    return Settings(data_dir=tmp_path / "data", engine_url="http://127.0.0.1:9")
+
+
+@pytest.fixture
+async def app(settings: Settings) -> AsyncIterator[Litestar]:
+    """Run the application."""
+    application = create_app(settings)
+    started, stop = asyncio.Event(), asyncio.Event()
+
+    async def serve() -> None:
+        try:
+            async with application.lifespan():
+                started.set()
+                await stop.wait()
+        finally:
+            started.set()
+
+    # The two halves of a fixture may run in two tasks; task groups must end where they began.
+    running = asyncio.ensure_future(serve())
+    await started.wait()
+    yield application
+    stop.set()
+    await running
+
+
+@pytest.fixture
+async def anonymous(app: Litestar) -> AsyncIterator[httpx.AsyncClient]:
+    """Return a client without a key."""
+    async with _client(app) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def client(app: Litestar, settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+    """Return a client with the first admin key."""
+    async with _client(app, settings.admin_key_file.read_text().strip()) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def connect(app: Litestar, client: httpx.AsyncClient) -> Connect:
+    """Return a function that opens a client with a new key."""
+
+    async def open_client(*scopes: Scope, project: str = "default") -> httpx.AsyncClient:
+        body = {"name": "test", "scopes": list(scopes), "project": project}
+        made = await client.post("/v1/api_keys", json=body)
+        return _client(app, made.json()["secret"])
+
+    return open_client
+
+
+def _client(app: Litestar, key: str | None = None) -> httpx.AsyncClient:
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    return httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="http://service", headers=headers
+    )

@@ -1,0 +1,240 @@
+"""`/v1/fine_tuning/jobs`: what may be asked for, and what a job shows."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from registry.lifecycle import JobStatus
+from registry.records import JobEvent, Scope
+from registry.store import Store
+from tests.service_api import Connect, add_version, new_job, uploaded
+
+PATH = "/v1/fine_tuning/jobs"
+
+
+async def test_a_new_job_is_openais_object_with_its_nulls(client: httpx.AsyncClient) -> None:
+    """Every field of OpenAI's job is there, null where nothing is known yet."""
+    job = await new_job(client, suffix="triage", seed=7, metadata={"team": "support"})
+    choices = {"n_epochs": "auto", "batch_size": "auto", "learning_rate_multiplier": "auto"}
+    for name in ("id", "created_at", "training_file"):
+        assert job.pop(name)
+    assert job == {
+        "object": "fine_tuning.job",
+        "error": None,
+        "finished_at": None,
+        "fine_tuned_model": None,
+        "hyperparameters": choices,
+        "method": {"type": "supervised", "supervised": {"hyperparameters": choices}},
+        "model": "tiny-base",
+        "organization_id": "default",
+        "result_files": [],
+        "status": "validating_files",
+        "trained_tokens": None,
+        "validation_file": None,
+        "seed": 7,
+        "estimated_finish": None,
+        "integrations": None,
+        "metadata": {"team": "support"},
+    }
+
+
+async def test_an_unknown_model_is_not_found(client: httpx.AsyncClient) -> None:
+    """The error is OpenAI's."""
+    body = {"model": "gpt-9", "training_file": await uploaded(client)}
+    answer = await client.post(PATH, json=body)
+    assert answer.status_code == 404
+    error = answer.json()["error"]
+    assert (error["code"], error["param"]) == ("model_not_found", "model")
+    assert error["type"] == "invalid_request_error"
+
+
+@pytest.mark.parametrize("param", ["training_file", "validation_file"])
+async def test_an_unknown_file_is_named_by_its_parameter(
+    client: httpx.AsyncClient, param: str
+) -> None:
+    """The client learns which of its two files is at fault."""
+    body = {"model": "tiny-base", "training_file": await uploaded(client), param: "file-none"}
+    answer = await client.post(PATH, json=body)
+    assert answer.status_code == 400
+    assert answer.json()["error"]["param"] == param
+
+
+async def test_a_file_of_the_wrong_purpose_is_refused(client: httpx.AsyncClient) -> None:
+    """Rows to examine on are not trained on."""
+    body = {"model": "tiny-base", "training_file": await uploaded(client, purpose="evals")}
+    answer = await client.post(PATH, json=body)
+    assert answer.status_code == 400
+    assert "'evals'" in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "param"),
+    [
+        ({"hyperparameters": {"n_epochs": 0}}, "hyperparameters.n_epochs"),
+        ({"hyperparameters": {"n_epochs": 51}}, "hyperparameters.n_epochs"),
+        ({"hyperparameters": {"n_epochs": "many"}}, "hyperparameters.n_epochs"),
+        ({"hyperparameters": {"batch_size": 257}}, "hyperparameters.batch_size"),
+        (
+            {"method": {"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 0}}}},
+            "method.supervised.hyperparameters.n_epochs",
+        ),
+        (
+            {"hyperparameters": {"learning_rate_multiplier": 0}},
+            "hyperparameters.learning_rate_multiplier",
+        ),
+        ({"method": {"type": "dpo"}}, "method.type"),
+        ({"suffix": ""}, "suffix"),
+        ({"suffix": "x" * 65}, "suffix"),
+        ({"seed": -1}, "seed"),
+        ({"seed": "lucky"}, "seed"),
+        ({"metadata": {str(number): "x" for number in range(17)}}, "metadata"),
+        ({"metadata": {"x" * 65: "x"}}, "metadata"),
+        ({"metadata": {"x": "x" * 513}}, "metadata"),
+        ({"integrations": [{"type": "wandb"}]}, "integrations"),
+    ],
+)
+async def test_a_value_out_of_range_is_named(
+    client: httpx.AsyncClient, changes: dict[str, Any], param: str
+) -> None:
+    """Bad values are refused before anything is stored."""
+    body = {"model": "tiny-base", "training_file": await uploaded(client), **changes}
+    answer = await client.post(PATH, json=body)
+    assert answer.status_code == 400
+    assert answer.json()["error"]["param"] == param
+    assert (await client.get(PATH)).json()["data"] == []
+
+
+async def test_the_older_place_of_hyperparameters_works(client: httpx.AsyncClient) -> None:
+    """Clients written for OpenAI's first API keep working."""
+    job = await new_job(client, hyperparameters={"n_epochs": 3})
+    assert job["hyperparameters"]["n_epochs"] == 3
+
+
+async def test_unknown_fields_are_ignored(client: httpx.AsyncClient) -> None:
+    """As OpenAI does."""
+    assert (await new_job(client, colour="blue"))["status"] == "validating_files"
+
+
+@pytest.mark.parametrize(
+    ("body", "word"),
+    [
+        (b"{", "cannot be read"),
+        (b"[]", "object"),
+        (b'{"model": "tiny-base"}', "'training_file' is required"),
+        (b'{"model": 3, "training_file": "x"}', "'model'"),
+        (b"", "needs a JSON body"),
+        (b"\xff\xfe", "cannot be read"),
+    ],
+)
+async def test_a_body_at_fault_is_explained(
+    client: httpx.AsyncClient, body: bytes, word: str
+) -> None:
+    """The message says what is wrong with the JSON, in OpenAI's shape."""
+    answer = await client.post(PATH, content=body)
+    assert answer.status_code == 400
+    assert word in answer.json()["error"]["message"]
+
+
+async def test_jobs_are_listed_newest_first_and_by_metadata(client: httpx.AsyncClient) -> None:
+    """The filter keeps the jobs with that pair."""
+    first = await new_job(client, metadata={"team": "support"})
+    second = await new_job(client, metadata={"team": "sales"})
+    found = (await client.get(PATH)).json()
+    assert [job["id"] for job in found["data"]] == [second["id"], first["id"]]
+    kept = await client.get(PATH, params={"metadata[team]": "support"})
+    assert [job["id"] for job in kept.json()["data"]] == [first["id"]]
+
+
+@pytest.mark.parametrize("name", ['metadata[a"]', "metadata[]", "metadata[a", "metadata[a][b]"])
+async def test_a_metadata_filter_that_is_none_is_refused(
+    client: httpx.AsyncClient, name: str
+) -> None:
+    """No word of the client's becomes part of a query."""
+    answer = await client.get(PATH, params={name: "x"})
+    assert answer.status_code == 400
+
+
+async def test_a_cancelled_job_says_so(client: httpx.AsyncClient) -> None:
+    """Cancelling is final, with its time and an event."""
+    job = await new_job(client)
+    cancelled = (await client.post(f"{PATH}/{job['id']}/cancel")).json()
+    assert cancelled["status"] == "cancelled"
+    assert cancelled["finished_at"]
+    events = (await client.get(f"{PATH}/{job['id']}/events")).json()["data"]
+    assert events[0]["message"] == "The job was cancelled."
+
+
+@pytest.mark.parametrize("end", [JobStatus.FAILED, JobStatus.CANCELLED])
+async def test_a_finished_job_is_not_cancelled(
+    client: httpx.AsyncClient, store: Store, end: JobStatus
+) -> None:
+    """The answer says where the job stands."""
+    job = await new_job(client)
+    await store.jobs.move(job["id"], end)
+    answer = await client.post(f"{PATH}/{job['id']}/cancel")
+    assert answer.status_code == 409
+    assert end in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("step", ["pause", "resume"])
+async def test_pausing_is_honestly_not_supported(client: httpx.AsyncClient, step: str) -> None:
+    """A job never pretends to be paused."""
+    job = await new_job(client)
+    answer = await client.post(f"{PATH}/{job['id']}/{step}")
+    assert answer.status_code == 400
+    assert answer.json()["error"]["code"] == "unsupported_operation"
+
+
+async def test_events_come_newest_first_with_their_data(
+    client: httpx.AsyncClient, store: Store
+) -> None:
+    """A metrics event keeps its figures."""
+    job = await new_job(client)
+    event = JobEvent(
+        id="ftevent-1",
+        job_id=job["id"],
+        created_at=1,
+        level="info",
+        message="Step 1",
+        type="metrics",
+        data={"step": 1, "train_loss": 0.5},
+    )
+    await store.jobs.add_event(event)
+    page = (await client.get(f"{PATH}/{job['id']}/events", params={"limit": 1})).json()
+    assert page["has_more"]
+    assert page["data"][0]["data"] == {"step": 1, "train_loss": 0.5}
+    assert page["data"][0]["object"] == "fine_tuning.job.event"
+
+
+async def test_checkpoints_name_first_and_last(client: httpx.AsyncClient, store: Store) -> None:
+    """An empty page has neither."""
+    job = await new_job(client)
+    page = (await client.get(f"{PATH}/{job['id']}/checkpoints")).json()
+    assert (page["first_id"], page["last_id"], page["has_more"]) == (None, None, False)
+    await add_version(store, job_id=job["id"])
+    page = (await client.get(f"{PATH}/{job['id']}/checkpoints")).json()
+    assert page["first_id"] == page["last_id"] == page["data"][0]["id"]
+    assert page["data"][0]["fine_tuning_job_id"] == job["id"]
+
+
+@pytest.mark.parametrize("path", ["", "/events", "/checkpoints"])
+async def test_another_projects_job_is_not_found(
+    client: httpx.AsyncClient, connect: Connect, path: str
+) -> None:
+    """Reading it is as impossible as cancelling it."""
+    job = await new_job(client)
+    async with await connect(Scope.TRAINING, project="other") as stranger:
+        assert (await stranger.get(f"{PATH}/{job['id']}{path}")).status_code == 404
+        assert (await stranger.post(f"{PATH}/{job['id']}/cancel")).status_code == 404
+        assert (await stranger.get(PATH)).json()["data"] == []
+
+
+async def test_another_projects_file_trains_nothing(
+    client: httpx.AsyncClient, connect: Connect
+) -> None:
+    """A file's id is worth nothing outside its project."""
+    body = {"model": "tiny-base", "training_file": await uploaded(client)}
+    async with await connect(Scope.TRAINING, project="other") as stranger:
+        answer = await stranger.post(PATH, json=body)
+    assert answer.json()["error"]["code"] == "file_not_found"
