@@ -67,6 +67,7 @@ class Serving:
         name: str = "ft:tiny-base:default:test:00000001",
         *,
         step: int | None = None,
+        probe: ProbeRow | None = None,
         trainer_shift: float = 0.5,
         project: str = PROJECT,
         **changes: Any,
@@ -74,12 +75,12 @@ class Serving:
         """Publish an adapter as the trainer does, and return its record."""
         settings, directory = self.settings, name.replace(":", "-")
         staged = settings.work_dir / directory
-        staged.mkdir(parents=True)
-        (staged / "adapter_config.json").write_text("{}")
-        (staged / "adapter_model.safetensors").write_bytes(name.encode())
-        published = publish(
-            staged, settings.adapters_dir / directory, _manifest(name, trainer_shift)
-        )
+        if not staged.exists():  # a test with a real engine wrote real weights there
+            staged.mkdir(parents=True)
+            (staged / "adapter_config.json").write_text("{}")
+            (staged / "adapter_model.safetensors").write_bytes(name.encode())
+        manifest = _manifest(name, probe or _expected(trainer_shift))
+        published = publish(staged, settings.adapters_dir / directory, manifest)
         version = AdapterVersion(
             name=name,
             project=project,
@@ -163,11 +164,11 @@ class Serving:
         return self.services.metrics.registry.get_sample_value(name, labels) or 0.0
 
 
-def settings_for(folder: Path, vllm: FakeVllm, **changes: Any) -> Settings:
-    """Return settings for a quick loop over the fake."""
+def settings_for(folder: Path, engine_url: str, **changes: Any) -> Settings:
+    """Return settings for a quick loop over an engine."""
     values: dict[str, Any] = {
         "data_dir": folder / "data",
-        "engine_url": vllm.url,
+        "engine_url": engine_url,
         "reconcile_seconds": 0.05,
         "request_deadline_seconds": 20.0,
         **changes,
@@ -177,10 +178,10 @@ def settings_for(folder: Path, vllm: FakeVllm, **changes: Any) -> Settings:
 
 @asynccontextmanager
 async def serving(folder: Path, **changes: Any) -> AsyncIterator[Serving]:
-    """Run fake vLLM and service for the length of a block."""
+    """Run service and fake vLLM, or the engine at `engine_url`, for the length of a block."""
     vllm = FakeVllm(base=BASE)
     await vllm.start()
-    settings = settings_for(folder, vllm, **changes)
+    settings = settings_for(folder, **({"engine_url": vllm.url} | changes))
     app = create_app(settings)
     config = uvicorn.Config(app, log_config=None, ws="none", timeout_graceful_shutdown=1)
     server = _Server(config)
@@ -206,14 +207,18 @@ async def serving(folder: Path, **changes: Any) -> AsyncIterator[Serving]:
         await vllm.stop()
 
 
-def _manifest(name: str, trainer_shift: float) -> Manifest:
+def _expected(trainer_shift: float) -> ProbeRow:
+    """Return what the trainer saw, if it agrees with the fake."""
     targets = 3
-    row = ProbeRow(
+    return ProbeRow(
         token_ids=[5, 6, 7, 8, 9],
         target_start=2,
         base_logprobs=[BASE_LOGPROB] * targets,
         adapter_logprobs=[BASE_LOGPROB + trainer_shift] * targets,
     )
+
+
+def _manifest(name: str, row: ProbeRow) -> Manifest:
     return Manifest(
         name=name,
         job_id=None,

@@ -1,0 +1,152 @@
+"""Interactions on their way to the store."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from registry.errors import Unavailable
+from registry.records import Arm, Interaction
+from registry.store import Store
+from service import interaction_log
+from service.interaction_log import InteractionLog
+from service.metrics import ServiceMetrics
+
+
+def interaction(identifier: str) -> Interaction:
+    """Return an interaction."""
+    return Interaction(
+        id=identifier,
+        project="p",
+        deployment=None,
+        arm=Arm.NONE,
+        model="tiny-base",
+        unit_hash=None,
+        endpoint="chat.completions",
+        status=200,
+        finish_reason="stop",
+        prompt_tokens=1,
+        completion_tokens=1,
+        first_token_seconds=None,
+        duration_seconds=0.1,
+        created_at=1.0,
+    )
+
+
+@dataclass
+class AwayStore:
+    """A store whose database is away for some writes."""
+
+    failures: int
+    stored: list[str] = field(default_factory=list)
+    written: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def interactions(self) -> "AwayStore":
+        """The interactions' repository: itself."""
+        return self
+
+    async def add_many(self, rows: Sequence[Interaction]) -> None:
+        """Store, unless away."""
+        if self.failures:
+            self.failures -= 1
+            raise Unavailable("database", "away")
+        self.stored += [row.id for row in rows]
+        self.written.set()
+
+
+@pytest.fixture
+def metrics() -> ServiceMetrics:
+    """Return metrics of the test's own."""
+    return ServiceMetrics(CollectorRegistry())
+
+
+def value(metrics: ServiceMetrics, name: str, **labels: Any) -> float | None:
+    """Return a metric's value."""
+    return metrics.registry.get_sample_value(name, labels)
+
+
+async def test_a_flush_stores_everything_recorded_so_far(
+    store: Store, metrics: ServiceMetrics
+) -> None:
+    """More than one batch of it."""
+    log = InteractionLog(store, metrics)
+    for number in range(450):
+        log.record(interaction(f"chatcmpl-{number}"))
+    await log.flush()
+    assert (await store.interactions.get("chatcmpl-449", project="p")).status == 200
+    assert value(metrics, "graftline_interactions_total") == 450
+
+
+async def test_a_stop_stores_what_is_left(store: Store, metrics: ServiceMetrics) -> None:
+    """The last interactions are not lost."""
+    log = InteractionLog(store, metrics)
+    async with asyncio.TaskGroup() as group:
+        loop = group.create_task(log.run())
+        log.record(interaction("chatcmpl-1"))
+        await asyncio.sleep(0)
+        loop.cancel()
+    assert (await store.interactions.get("chatcmpl-1", project="p")).id == "chatcmpl-1"
+
+
+async def test_beyond_the_bound_interactions_are_dropped_and_counted(
+    store: Store, metrics: ServiceMetrics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Recording never waits and never grows without end."""
+    monkeypatch.setattr(interaction_log, "MAX_PENDING", 3)
+    log = InteractionLog(store, metrics)
+    for number in range(5):
+        log.record(interaction(f"chatcmpl-{number}"))
+    assert value(metrics, "graftline_interactions_dropped_total") == 2
+
+
+async def test_a_refused_interaction_does_not_take_others_with_it(
+    store: Store, metrics: ServiceMetrics
+) -> None:
+    """A duplicate among seven: six are stored, one is counted as dropped."""
+    log = InteractionLog(store, metrics)
+    for identifier in ["a", "b", "c", "a", "d", "e", "f"]:
+        log.record(interaction(identifier))
+    await log.flush()
+    assert value(metrics, "graftline_interactions_total") == 6
+    assert value(metrics, "graftline_interactions_dropped_total") == 1
+
+
+async def test_a_flush_without_a_database_says_so_and_loses_nothing(
+    metrics: ServiceMetrics,
+) -> None:
+    """What could not be written is written by the next flush."""
+    away = AwayStore(failures=1)
+    log = InteractionLog(cast("Store", away), metrics)
+    log.record(interaction("a"))
+    with pytest.raises(Unavailable):
+        await log.flush()
+    await log.flush()
+    assert away.stored == ["a"]
+
+
+async def test_the_loop_outlives_a_database_that_is_away(metrics: ServiceMetrics) -> None:
+    """Batches are written by themselves, and tried again by themselves."""
+    away = AwayStore(failures=2)
+    log = InteractionLog(cast("Store", away), metrics)
+    async with asyncio.TaskGroup() as group:
+        loop = group.create_task(log.run())
+        log.record(interaction("a"))
+        async with asyncio.timeout(5):
+            await away.written.wait()
+        loop.cancel()
+    assert away.stored == ["a"]
+
+
+async def test_a_stop_without_a_database_counts_what_is_lost(metrics: ServiceMetrics) -> None:
+    """It stops all the same."""
+    log = InteractionLog(cast("Store", AwayStore(failures=9)), metrics)
+    async with asyncio.TaskGroup() as group:
+        loop = group.create_task(log.run())
+        log.record(interaction("a"))
+        await asyncio.sleep(0)
+        loop.cancel()
+    assert value(metrics, "graftline_interactions_dropped_total") == 1
