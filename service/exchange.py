@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from litestar.types import HTTPResponseStartEvent, Receive, Scope, Send
 
-from registry.errors import GraftlineError, Unavailable
+from registry.errors import Unavailable
 from registry.records import Interaction
 from service.disconnect import while_connected
 from service.inquiry import Inquiry
@@ -93,7 +93,7 @@ class Exchange:
             with self._services.reconciler.hold(route.model):
                 async with while_connected(receive):
                     await self._answer(route, send)
-        except GraftlineError as exc:
+        except Exception as exc:
             self._outcome.status = problem_of(exc, self._request_id).status
             raise
         finally:

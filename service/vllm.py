@@ -17,10 +17,10 @@ from registry.errors import EngineError, Unavailable
 
 CONNECT_SECONDS = 2.0
 """Longest time to open a connection."""
-CONTROL_SECONDS = 30.0
-"""Longest time of an administrative call; reading a large adapter from disk is the longest."""
-HEALTH_SECONDS = 2.0
-"""Longest time of a look at the engine's health and its list of models."""
+CONTROL_SECONDS = 120.0
+"""Longest time of an administrative call: a large adapter read from disk by a busy engine."""
+HEALTH_SECONDS = 10.0
+"""Longest time of a look at the engine's health and its models: busy is not dead."""
 KEEPALIVE_SECONDS = 3.0
 """Shorter than vLLM's own 5 seconds, so that we never write on a connection it is closing."""
 MAX_CONNECTIONS = 2048

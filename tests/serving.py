@@ -185,7 +185,8 @@ async def serving(folder: Path, **changes: Any) -> AsyncIterator[Serving]:
     app = create_app(settings)
     config = uvicorn.Config(app, log_config=None, ws="none", timeout_graceful_shutdown=1)
     server = _Server(config)
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # no Nagle
+    listener.bind(("127.0.0.1", 0))
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(server.serve([listener]))
