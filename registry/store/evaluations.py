@@ -121,8 +121,8 @@ class Evaluations:
         table = tables.evaluations
         query = select(table.c.status, func.count()).group_by(table.c.status)
         async with self._database.read() as connection:
-            found = (await connection.execute(query)).tuples()
-            return {EvaluationStatus(status): int(count) for status, count in found}
+            found = (await connection.execute(query)).all()
+        return {EvaluationStatus(status): int(count) for status, count in found}
 
     async def rows(self, identifier: str) -> list[EvaluationRow]:
         """Return an evaluation's answers, by row and arm."""
