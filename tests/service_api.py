@@ -9,6 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
+from litestar import Litestar
 
 from registry.lifecycle import AdapterStatus, EvaluationStatus
 from registry.records import AdapterVersion, Evaluation, JobCheckpoint, Verdict
@@ -16,6 +17,14 @@ from registry.store import Store
 
 Connect = Callable[..., Awaitable[httpx.AsyncClient]]
 """Opens a client with a key of its own: `connect(Scope.INFERENCE, project="other")`."""
+
+
+def open_client(app: Litestar, key: str | None = None) -> httpx.AsyncClient:
+    """Return a client of an application that runs in this process."""
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    # httpx and litestar describe the same protocol in different types.
+    transport = httpx.ASGITransport(app)  # type: ignore[arg-type]
+    return httpx.AsyncClient(transport=transport, base_url="http://service", headers=headers)
 
 
 def rows(count: int = 12) -> bytes:

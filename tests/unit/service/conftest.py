@@ -11,7 +11,7 @@ from litestar import Litestar
 from registry.records import Scope
 from registry.settings import Settings
 from service.asgi import create_app
-from tests.service_api import Connect
+from tests.service_api import Connect, open_client
 
 
 @pytest.fixture
@@ -45,14 +45,14 @@ async def app(settings: Settings) -> AsyncIterator[Litestar]:
 @pytest.fixture
 async def anonymous(app: Litestar) -> AsyncIterator[httpx.AsyncClient]:
     """Return a client without a key."""
-    async with _client(app) as opened:
+    async with open_client(app) as opened:
         yield opened
 
 
 @pytest.fixture
 async def client(app: Litestar, settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
     """Return a client with the first admin key."""
-    async with _client(app, settings.admin_key_file.read_text().strip()) as opened:
+    async with open_client(app, settings.admin_key_file.read_text().strip()) as opened:
         yield opened
 
 
@@ -60,16 +60,9 @@ async def client(app: Litestar, settings: Settings) -> AsyncIterator[httpx.Async
 async def connect(app: Litestar, client: httpx.AsyncClient) -> Connect:
     """Return a function that opens a client with a new key."""
 
-    async def open_client(*scopes: Scope, project: str = "default") -> httpx.AsyncClient:
+    async def with_key(*scopes: Scope, project: str = "default") -> httpx.AsyncClient:
         body = {"name": "test", "scopes": list(scopes), "project": project}
         made = await client.post("/v1/api_keys", json=body)
-        return _client(app, made.json()["secret"])
+        return open_client(app, made.json()["secret"])
 
-    return open_client
-
-
-def _client(app: Litestar, key: str | None = None) -> httpx.AsyncClient:
-    headers = {"Authorization": f"Bearer {key}"} if key else {}
-    return httpx.AsyncClient(
-        transport=httpx.ASGITransport(app), base_url="http://service", headers=headers
-    )
+    return with_key

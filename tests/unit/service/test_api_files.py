@@ -9,7 +9,7 @@ import pytest
 from registry.records import Scope
 from registry.settings import Settings
 from service.asgi import create_app
-from tests.service_api import Connect, new_job, rows, upload, uploaded
+from tests.service_api import Connect, new_job, open_client, rows, upload, uploaded
 
 GOOD = {"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Yes"}]}
 
@@ -143,13 +143,11 @@ async def test_a_file_beyond_the_limit_is_refused(settings: Settings) -> None:
     """The message names the limit, and nothing is stored."""
     small = settings.model_copy(update={"max_upload_bytes": 200})
     app = create_app(small)
-    async with app.lifespan():
-        key = {"Authorization": f"Bearer {small.admin_key_file.read_text().strip()}"}
-        transport = httpx.ASGITransport(app)
-        async with httpx.AsyncClient(
-            transport=transport, base_url="http://service", headers=key
-        ) as client:
-            answer = await upload(client, rows())
+    async with (
+        app.lifespan(),
+        open_client(app, small.admin_key_file.read_text().strip()) as client,
+    ):
+        answer = await upload(client, rows())
     assert answer.status_code == 413
     assert "200 bytes" in answer.json()["error"]["message"]
     assert stored(settings) == []

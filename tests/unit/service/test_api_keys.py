@@ -13,7 +13,7 @@ from registry.records import Scope
 from registry.settings import Settings
 from registry.store import Store
 from service.bootstrap import bootstrap
-from tests.service_api import Connect
+from tests.service_api import Connect, open_client
 
 PATHS = ["/v1/files", "/v1/fine_tuning/jobs", "/v1/models", "/v1/deployments", "/v1/api_keys"]
 ROOT = Path(__file__).parents[3]
@@ -145,10 +145,7 @@ async def test_the_evals_key_sees_models_of_every_project(
     app: Litestar, settings: Settings
 ) -> None:
     """It may run inference, and nothing else."""
-    headers = {"Authorization": f"Bearer {settings.evals_key_file.read_text().strip()}"}
-    async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(app), base_url="http://service", headers=headers
-    ) as evals:
+    async with open_client(app, settings.evals_key_file.read_text().strip()) as evals:
         assert (await evals.get("/v1/models")).status_code == 200
         assert (await evals.get("/v1/files")).status_code == 403
 
