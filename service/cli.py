@@ -4,6 +4,7 @@ It refuses to know how any of it works, and imports nothing heavy: its first wor
 """
 
 import asyncio
+import os
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -17,10 +18,11 @@ from rich.table import Table
 
 from registry.errors import GraftlineError
 from registry.records import Scope
-from registry.settings import Settings
+from registry.settings import Settings, child_environment
 from service.stack import preflight
 from service.stack.display import Display
-from service.stack.programs import programs_of
+from service.stack.programs import engine_program, programs_of, shared_environment
+from service.stack.readiness import answers
 from service.stack.run import run
 
 app = typer.Typer(
@@ -78,6 +80,25 @@ def up(
     except GraftlineError as exc:
         fail(str(exc))
     display.say("Everything is stopped.")
+
+
+@app.command()
+def engine(
+    engine_options: Annotated[
+        list[str] | None, typer.Argument(help="Further options for vLLM, after '--'.")
+    ] = None,
+) -> None:
+    """Become the vLLM server that 'up' would start, and nothing else: for containers."""
+    settings = read_settings()
+    program = engine_program(settings, preflight.host_here(tuple(engine_options or ())))
+    extra = {**shared_environment(settings), **program.environment}
+    os.execve(program.command[0], program.command, child_environment(settings, extra))  # noqa: S606 - our own words
+
+
+@app.command()
+def healthy(url: Annotated[str, typer.Argument(help="Address that should answer 200.")]) -> None:
+    """End with status 0 if an address answers 200, else 1: for containers' health checks."""
+    sys.exit(0 if answers(url) else 1)
 
 
 @app.command(name="settings")

@@ -5,6 +5,7 @@ It refuses to start anything, and to mend what is wrong.
 
 import os
 import sys
+from ctypes import CDLL
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -40,12 +41,14 @@ def check(settings: Settings) -> None:
     """Check everything that is known before the start.
 
     Raises:
-        Unavailable: vLLM is not installed.
+        Unavailable: vLLM, or a library it links, is not installed.
         Invalid: The base model is a folder without a model.
         Conflict: A port is taken.
     """
     if not settings.engine_url:
         _check_engine_installed()
+        if has_cpu_engine():
+            _check_engine_links()
     _check_base(settings.base_model)
     check_ports(claims_of(settings))
 
@@ -82,6 +85,14 @@ def _check_engine_installed() -> None:
             "for the CPU; on a GPU host, pip install 'graftline[gpu]'. To use a vLLM server that "
             "runs already, set GRAFTLINE_ENGINE_URL.",
         )
+
+
+def _check_engine_links() -> None:
+    try:
+        CDLL("libnuma.so.1")
+    except OSError as exc:
+        message = "The CPU engine needs the system library libnuma: apt-get install libnuma1."
+        raise Unavailable("engine", message) from exc
 
 
 def _check_base(base: str) -> None:

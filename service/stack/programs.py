@@ -32,6 +32,8 @@ class Program:
     """Time it gets to stop before it is killed."""
     stops_first: bool = True
     """Whether it stops before the programs that others lean on."""
+    stops_as_group: bool = False
+    """Whether its children are asked to stop too; else it stops them itself, knowing why."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """Variables beside those every program gets."""
 
@@ -57,7 +59,21 @@ def programs_of(settings: Settings, host: Host) -> tuple[Program, ...]:
         _own("trainer", f"http://127.0.0.1:{settings.trainer_port}/metrics", settings, host),
         _own("evals", f"http://127.0.0.1:{settings.evals_port}/metrics", settings, host),
     )
-    return graftline if settings.engine_url else (_engine(settings, host), *graftline)
+    return graftline if settings.engine_url else (engine_program(settings, host), *graftline)
+
+
+def engine_program(settings: Settings, host: Host) -> Program:
+    """Return the vLLM server."""
+    return Program(
+        name=ENGINE,
+        command=(host.python, *_engine_command(settings, host)),
+        health_url=f"{settings.engine_base_url}/health",
+        waits_for="the model (about a minute on a small machine)",
+        stop_seconds=int(settings.shutdown_seconds) + _STOP_MARGIN_SECONDS,
+        stops_first=False,
+        stops_as_group=True,
+        environment=_engine_environment(settings, host),
+    )
 
 
 def shared_environment(settings: Settings) -> dict[str, str]:
@@ -77,18 +93,6 @@ def _own(package: str, health_url: str, settings: Settings, host: Host) -> Progr
         health_url=health_url,
         waits_for="its first answer",
         stop_seconds=int(settings.shutdown_seconds) + _STOP_MARGIN_SECONDS,
-    )
-
-
-def _engine(settings: Settings, host: Host) -> Program:
-    return Program(
-        name=ENGINE,
-        command=(host.python, *_engine_command(settings, host)),
-        health_url=f"{settings.engine_base_url}/health",
-        waits_for="the model (about a minute on a small machine)",
-        stop_seconds=int(settings.shutdown_seconds) + _STOP_MARGIN_SECONDS,
-        stops_first=False,
-        environment=_engine_environment(settings, host),
     )
 
 

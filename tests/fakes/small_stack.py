@@ -22,7 +22,7 @@ _ALL_WELL = b'{"status": "ready", "parts": {"database": {"ok": true, "detail": "
 class Handler(BaseHTTPRequestHandler):
     """Answers 200 to everything."""
 
-    def do_GET(self) -> None:  # noqa: N802 - the library's name
+    def do_GET(self) -> None:
         """Answer."""
         self.send_response(200)
         self.send_header("Content-Length", str(len(_ALL_WELL)))

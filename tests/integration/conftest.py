@@ -1,0 +1,29 @@
+"""One real stack for the whole session: vLLM, service, trainer and evals under `graftline up`."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.integration.stack import Stack, running_stack
+
+_STACK = pytest.StashKey[Stack]()
+
+
+@pytest.fixture(scope="session")
+def stack(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Stack]:
+    """Return the running stack; its own end is checked too."""
+    with running_stack(tmp_path_factory.mktemp("stack")) as running:
+        request.config.stash[_STACK] = running
+        yield running
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Put the last lines of every log beside a test that failed on the stack."""
+    report = yield
+    running = item.config.stash.get(_STACK, None)
+    if running is not None and call.when == "call" and call.excinfo is not None:
+        report.sections.append(("logs of the stack", running.logs()))  # type: ignore[attr-defined] # pytest's own protocol
+    return report
