@@ -16,6 +16,7 @@ from litestar.openapi.spec import Components, SecurityScheme
 from prometheus_client import CollectorRegistry
 
 from registry.blobs import Blobs
+from registry.errors import GraftlineError
 from registry.liveness import keep_beating
 from registry.settings import Settings
 from registry.store import Store, open_store
@@ -61,9 +62,14 @@ def create_app(settings: Settings) -> Litestar:
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
-        async with running(settings) as services:
-            app.state.services = services
-            yield
+        try:
+            async with running(settings) as services:
+                app.state.services = services
+                yield
+        except* GraftlineError as group:
+            for error in group.exceptions:
+                logger.critical("the service cannot run: %s", error)
+            raise
 
     administration = Router(
         "/",

@@ -97,7 +97,8 @@ def _translated() -> Iterator[None]:
     except OperationalError as exc:
         raise Unavailable("database", f"The database does not answer: {exc.orig}") from exc
     except DataError as exc:  # such as a NUL character, which PostgreSQL does not store
-        raise Invalid(f"A value cannot be stored: {exc.orig}") from exc
+        reason = str(exc.orig).partition("\n")[0]
+        raise Invalid(f"A value cannot be stored: {reason}.") from exc
 
 
 def _run_migrations(connection: Connection) -> None:
