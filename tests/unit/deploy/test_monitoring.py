@@ -24,7 +24,7 @@ DOCUMENT = ROOT / "docs" / "metrics.md"
 NAME = re.compile(r"\b(?:graftline_[a-z0-9_]+|vllm:[a-z0-9_]+)")
 SELECTOR = re.compile(r"(graftline_[a-z0-9_]+)\{([^}]*)\}")
 LABEL = re.compile(r"(\w+)\s*(?:=~|!~|!=|=)")
-ROW = re.compile(r"^\| `(graftline_\w+)` \| (\w+) \| ([^|]*) \|", re.MULTILINE)
+ROW = re.compile(r"^\| `(graftline_\w+)` \| (\w+) \|([^|]*)\|", re.MULTILINE)
 VLLM = {"vllm:num_requests_running", "vllm:num_requests_waiting", "vllm:kv_cache_usage_perc"}
 """What a real vLLM is asked for in `tests/integration/test_stack.py`."""
 
