@@ -3,6 +3,7 @@
 It refuses to know the store: that the files exist and fit is checked by the route.
 """
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,7 +19,15 @@ MAX_SEED = 2**31 - 1
 """Largest seed; the trainer's libraries take no larger one."""
 _MAX_PAIRS, _MAX_KEY, _MAX_VALUE = 16, 64, 512
 _MAX_SUFFIX = 64
-_RANGES: Mapping[str, tuple[float, float]] = {"n_epochs": (1, 50), "batch_size": (1, 256)}
+_TINY, _HUGE = sys.float_info.min, sys.float_info.max
+_RANGES: Mapping[str, tuple[float, float]] = {
+    "n_epochs": (1, 50),
+    "batch_size": (1, 256),
+    "learning_rate_multiplier": (_TINY, _HUGE),
+    "learning_rate": (_TINY, 1),
+    "lora_rank": (1, 512),
+    "lora_alpha": (1, 1024),
+}
 
 
 def new_job(
@@ -89,13 +98,12 @@ def _hyperparameters(request: CreateJob) -> Hyperparameters:
     chosen = chosen or Hyperparameters()
     for name, (low, high) in _RANGES.items():
         value = getattr(chosen, name)
-        if value != "auto" and not low <= value <= high:
-            message = f"'{name}' must lie between {low} and {high}, or be 'auto'."
-            raise Invalid(message, f"{where}.{name}")
-    multiplier = chosen.learning_rate_multiplier
-    if multiplier != "auto" and not 0 < multiplier < float("inf"):
-        name = "learning_rate_multiplier"
-        raise Invalid(f"'{name}' must be above 0, or be 'auto'.", f"{where}.{name}")
+        if value is msgspec.UNSET or value == "auto" or low <= value <= high:
+            continue
+        floor = "above 0" if low == _TINY else f"at least {low}"
+        ceiling = "" if high == _HUGE else f" and at most {high}"
+        message = f"'{name}' must be {floor}{ceiling}, or 'auto'."
+        raise Invalid(message, f"{where}.{name}")
     return chosen
 
 

@@ -105,6 +105,9 @@ def problem_of(error: Exception, request_id: str) -> Problem:
             return _ours(error, rule, request_id)
     if isinstance(error, HTTPException) and error.status_code < 500:
         return _litestars(error, request_id)
+    if isinstance(error, RecursionError):  # only the decoding of JSON recurses
+        message = "The request's JSON is nested too deeply."
+        return _problem(400, message, request_id, code="invalid_request")
     message = f"The server had an error. Its log tells more under the request id {request_id}."
     return _problem(500, message, request_id, code="internal_error")
 

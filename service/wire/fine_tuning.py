@@ -6,6 +6,7 @@ It refuses to know how a job is trained. Every null that OpenAI shows is shown.
 from typing import Any, Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from registry.lifecycle import JobStatus
 from registry.records import FineTuningJob, JobCheckpoint, JobError, JobEvent
@@ -22,6 +23,12 @@ class Hyperparameters(msgspec.Struct, frozen=True, kw_only=True):
     """Rows in one optimiser step, 1 to 256."""
     learning_rate_multiplier: float | Auto = "auto"
     """Factor on the default learning rate, above 0."""
+    learning_rate: float | Auto | UnsetType = UNSET
+    """Graftline's own: the learning rate itself, above 0 and at most 1."""
+    lora_rank: int | Auto | UnsetType = UNSET
+    """Graftline's own: 1 to 512, and at most what the engine takes."""
+    lora_alpha: int | Auto | UnsetType = UNSET
+    """Graftline's own: 1 to 1024."""
 
 
 class Supervised(msgspec.Struct, frozen=True, kw_only=True):

@@ -83,6 +83,8 @@ async def test_a_file_of_the_wrong_purpose_is_refused(client: httpx.AsyncClient)
             {"hyperparameters": {"learning_rate_multiplier": 0}},
             "hyperparameters.learning_rate_multiplier",
         ),
+        ({"hyperparameters": {"lora_rank": 0}}, "hyperparameters.lora_rank"),
+        ({"hyperparameters": {"learning_rate": 2}}, "hyperparameters.learning_rate"),
         ({"method": {"type": "dpo"}}, "method.type"),
         ({"suffix": ""}, "suffix"),
         ({"suffix": "x" * 65}, "suffix"),
@@ -111,6 +113,13 @@ async def test_the_older_place_of_hyperparameters_works(client: httpx.AsyncClien
     assert job["hyperparameters"]["n_epochs"] == 3
 
 
+async def test_graftlines_own_hyperparameters_reach_the_job(client: httpx.AsyncClient) -> None:
+    """What the trainer knows beyond OpenAI's names may be asked for."""
+    job = await new_job(client, hyperparameters={"lora_rank": 8, "learning_rate": 0.003})
+    assert job["hyperparameters"]["lora_rank"] == 8
+    assert job["hyperparameters"]["learning_rate"] == 0.003
+
+
 async def test_unknown_fields_are_ignored(client: httpx.AsyncClient) -> None:
     """As OpenAI does."""
     assert (await new_job(client, colour="blue"))["status"] == "validating_files"
@@ -125,6 +134,7 @@ async def test_unknown_fields_are_ignored(client: httpx.AsyncClient) -> None:
         (b'{"model": 3, "training_file": "x"}', "'model'"),
         (b"", "needs a JSON body"),
         (b"\xff\xfe", "cannot be read"),
+        (b"[" * 100_000, "nested too deeply"),
     ],
 )
 async def test_a_body_at_fault_is_explained(
