@@ -14,7 +14,7 @@ from registry.errors import StorageFull
 
 @contextmanager
 def storage_errors(path: Path) -> Iterator[None]:
-    """Turn "no space left" into `StorageFull`.
+    """Turn "no space left", and "file too large" under a limit, into `StorageFull`.
 
     Raises:
         StorageFull: The disk or the quota is full.
@@ -22,7 +22,7 @@ def storage_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as exc:
-        if exc.errno in {errno.ENOSPC, errno.EDQUOT}:
+        if exc.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
             raise StorageFull(path.name) from exc
         raise
 

@@ -3,6 +3,7 @@
 It refuses to know how a job is trained. Every change of status goes through the lifecycle table.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -94,9 +95,15 @@ class Jobs:
             await connection.execute(query)
 
     async def succeed(
-        self, identifier: str, *, version: AdapterVersion, event: JobEvent, **changes: object
+        self,
+        identifier: str,
+        *,
+        version: AdapterVersion,
+        event: JobEvent,
+        checkpoints: Sequence[tuple[JobCheckpoint, AdapterVersion]] = (),
+        **changes: object,
     ) -> None:
-        """Record the adapter version and the job's success, in one transaction.
+        """Record the adapter version, the checkpoints and the job's success, in one transaction.
 
         Raises:
             IllegalTransition: The job was cancelled meanwhile; nothing is recorded.
@@ -104,6 +111,9 @@ class Jobs:
         async with self._database.write() as connection:
             changes["fine_tuned_model"] = version.name
             await _move(connection, identifier, JobStatus.SUCCEEDED, event, None, changes)
+            for checkpoint, usable in checkpoints:
+                await add(connection, tables.job_checkpoints, checkpoint)
+                await add(connection, tables.adapters, usable)
             await add(connection, tables.adapters, version)
 
     async def add_event(self, event: JobEvent) -> None:

@@ -1,0 +1,195 @@
+"""Rows as batches of tokens: cut to length, grouped by length, shuffled by seed.
+
+It refuses to know models and tensors. No row is cut or dropped in silence.
+"""
+
+import math
+import random
+from collections.abc import Iterator, Sequence
+
+from jinja2 import TemplateError
+
+from registry.chatdata import MAX_FAULTS, Row
+from registry.errors import TrainingFailed
+from registry.records import Record
+from registry.rendering import Tokenizer, render
+from trainer.protocol import Notice
+from trainer.validation import name_lines
+
+NO_LOSS = -100
+"""The label of a token that carries no loss, by PyTorch's convention."""
+POOL_BATCHES = 8
+"""Batches that are sorted by length together: less padding, and still a random order."""
+MICRO_BATCH_TOKENS = 16_384
+"""Padded tokens that go through the model at once; larger batches accumulate gradients."""
+
+
+class Example(Record, frozen=True, kw_only=True):
+    """One tokenised row."""
+
+    input_ids: list[int]
+    """Token ids, shape (length,)."""
+    labels: list[int]
+    """The same where a token carries loss, else `NO_LOSS`, shape (length,)."""
+
+    @property
+    def targets(self) -> int:
+        """Tokens that carry loss."""
+        return sum(label != NO_LOSS for label in self.labels)
+
+
+class Tokenised(Record, frozen=True, kw_only=True):
+    """The rows of a file as tokens."""
+
+    examples: list[Example]
+    """In the file's order."""
+    notices: list[Notice]
+    """Rows that were cut or dropped."""
+
+
+class PaddedBatch(Record, frozen=True, kw_only=True):
+    """Rows of equal length, padded on the right."""
+
+    input_ids: list[list[int]]
+    """Token ids, shape (rows, length)."""
+    attention_mask: list[list[int]]
+    """1 for tokens, 0 for padding, shape (rows, length)."""
+    labels: list[list[int]]
+    """Targets, shape (rows, length)."""
+
+
+def tokenise(
+    tokenizer: Tokenizer, rows: Sequence[Row], *, max_length: int, kind: str = "training"
+) -> Tokenised:
+    """Return the rows as tokens, each at most `max_length` long.
+
+    A longer row loses its end; one that loses all its targets is dropped. Both are reported with
+    their lines.
+
+    Raises:
+        TrainingFailed: With code `invalid_training_file` (or `invalid_validation_file`): the chat
+            template refuses rows, or none is left.
+    """
+    examples: list[Example] = []
+    cut: list[int] = []
+    dropped: list[int] = []
+    refused: list[str] = []
+    for row in rows:
+        try:
+            whole = _example(tokenizer, row)
+        except (TemplateError, ValueError, TypeError) as exc:
+            refused.append(f"- line {row.line}: {exc}")
+            if len(refused) == MAX_FAULTS:
+                break
+            continue
+        example = _cut(whole, max_length)
+        if not example.targets:
+            dropped.append(row.line)
+            continue
+        if len(example.input_ids) < len(whole.input_ids):
+            cut.append(row.line)
+        examples.append(example)
+    if refused or not examples:
+        raise _unusable(kind, refused, max_length)
+    return Tokenised(examples=examples, notices=list(_notices(kind, cut, dropped, max_length)))
+
+
+def pad(examples: Sequence[Example], padding: int) -> PaddedBatch:
+    """Return examples as one batch; padding is masked and carries no loss."""
+    length = max(len(example.input_ids) for example in examples)
+    short = [length - len(example.input_ids) for example in examples]
+    pairs = list(zip(examples, short, strict=True))
+    return PaddedBatch(
+        input_ids=[example.input_ids + [padding] * n for example, n in pairs],
+        attention_mask=[[1] * len(example.input_ids) + [0] * n for example, n in pairs],
+        labels=[example.labels + [NO_LOSS] * n for example, n in pairs],
+    )
+
+
+def micro_batch_size(batch_size: int, longest: int) -> int:
+    """Return how many rows go through the model at once: a divisor of `batch_size`."""
+    most = max(1, MICRO_BATCH_TOKENS // longest)
+    return max(n for n in range(1, min(most, batch_size) + 1) if batch_size % n == 0)
+
+
+class BatchOrder:
+    """The order of the rows: a function of seed and epoch, so that a resumed run repeats it.
+
+    It has the interface of a PyTorch batch sampler. Rows are shuffled, sorted by length within
+    pools of `POOL_BATCHES` optimiser batches, and the batches are shuffled again.
+    """
+
+    def __init__(
+        self, lengths: Sequence[int], *, batch_size: int, micro_batch_size: int, seed: int
+    ) -> None:
+        self._lengths = lengths
+        self._batch_size = batch_size
+        self._micro_batch_size = micro_batch_size
+        self._seed = seed
+        self._epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch, from 0, whose order the next iteration gives."""
+        self._epoch = epoch
+
+    def __len__(self) -> int:
+        whole, rest = divmod(len(self._lengths), self._batch_size)
+        per_batch = self._batch_size // self._micro_batch_size
+        return whole * per_batch + math.ceil(rest / self._micro_batch_size)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for batch in self._batches():
+            for start in range(0, len(batch), self._micro_batch_size):
+                yield batch[start : start + self._micro_batch_size]
+
+    def _batches(self) -> list[list[int]]:
+        generator = random.Random(f"{self._seed}:{self._epoch}")  # noqa: S311 - an order, no secret
+        order = list(range(len(self._lengths)))
+        generator.shuffle(order)
+        pool = self._batch_size * POOL_BATCHES
+        for start in range(0, len(order), pool):
+            part = order[start : start + pool]
+            order[start : start + pool] = sorted(part, key=lambda row: self._lengths[row])
+        size = self._batch_size
+        whole = len(order) // size * size
+        batches = [order[start : start + size] for start in range(0, whole, size)]
+        generator.shuffle(batches)
+        # The short batch stays last: gradient accumulation counts on whole batches before it.
+        return [*batches, order[whole:]] if whole < len(order) else batches
+
+
+def _example(tokenizer: Tokenizer, row: Row) -> Example:
+    rendered = render(tokenizer, row)
+    labels = [
+        token if carries else NO_LOSS
+        for token, carries in zip(rendered.token_ids, rendered.loss_mask, strict=True)
+    ]
+    labels[:1] = [NO_LOSS]  # nothing stands before the first token that could predict it
+    return Example(input_ids=rendered.token_ids, labels=labels)
+
+
+def _cut(example: Example, max_length: int) -> Example:
+    return Example(input_ids=example.input_ids[:max_length], labels=example.labels[:max_length])
+
+
+def _unusable(kind: str, refused: list[str], max_length: int) -> TrainingFailed:
+    message = f"No row of the {kind} file has an answer within {max_length} tokens."
+    if refused:
+        listing = "\n".join(refused)
+        message = f"The base model's chat template refuses rows of the {kind} file:\n{listing}"
+    return TrainingFailed(f"invalid_{kind}_file", message, f"{kind}_file")
+
+
+def _notices(kind: str, cut: list[int], dropped: list[int], max_length: int) -> Iterator[Notice]:
+    if cut:
+        message = (
+            f"{len(cut)} {kind} rows are longer than {max_length} tokens and lose their end: "
+            f"{name_lines(cut)}."
+        )
+        yield Notice(level="warn", message=message)
+    if dropped:
+        message = (
+            f"{len(dropped)} {kind} rows have no answer within {max_length} tokens and are left "
+            f"out: {name_lines(dropped)}."
+        )
+        yield Notice(level="warn", message=message)

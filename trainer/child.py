@@ -1,0 +1,114 @@
+"""The training child: `python -m trainer.child <job folder> <parent's process id>`.
+
+It refuses to know the store and every secret; it reads its plan, trains, says how it ended, and
+dies with its parent.
+"""
+
+import ctypes
+import errno
+import logging
+import os
+import re
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+from filelock import FileLock
+
+from registry.durable import write_file
+from registry.errors import StorageFull, TrainingFailed
+from trainer.protocol import Failure, Message, Outcome, decode_plan
+from trainer.workplace import Workplace
+
+EXIT_STORAGE_FULL = 28
+"""Exit status when the disk is full, and there may be no room to say so."""
+PREDECESSOR_SECONDS = 30.0
+"""How long to wait for a child of a dead trainer to be gone."""
+_PR_SET_PDEATHSIG = 1
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_FULL_WORDS = re.compile(r"os error (28|122|27)\b|PytorchStreamWriter failed|No space left")
+
+logger = logging.getLogger(__name__)
+
+
+def main() -> None:
+    """Train the job in the folder that is named on the command line."""
+    place, parent = Workplace(Path(sys.argv[1])), int(sys.argv[2])
+    die_with(parent)
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr)
+    channel = _take_stdout()
+    with FileLock(place.child_lock, timeout=PREDECESSOR_SECONDS):
+        if place.outcome.exists():
+            return  # it was written just before a trainer died
+        try:
+            outcome = _train(place, channel)
+            write_file(place.outcome, msgspec.json.encode(outcome))
+        except (OSError, RuntimeError, StorageFull) as exc:
+            if is_storage_full(exc):
+                logger.exception("the disk is full")
+                sys.exit(EXIT_STORAGE_FULL)
+            raise
+
+
+def die_with(parent: int) -> None:
+    """Let the kernel kill this process when its parent dies, and end now if it is dead already."""
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        sys.exit("the trainer that started this process is gone")
+
+
+def is_storage_full(exc: BaseException) -> bool:
+    """Return whether an error, or one it came from, means a full disk or quota.
+
+    The Rust and C++ writers of tensors give no error number, only words.
+    """
+    return any(
+        isinstance(cause, StorageFull)
+        or (isinstance(cause, OSError) and cause.errno in _FULL)
+        or _FULL_WORDS.search(str(cause)) is not None
+        for cause in _causes(exc)
+    )
+
+
+def _causes(exc: BaseException | None) -> Iterator[BaseException]:
+    while exc is not None:
+        yield exc
+        exc = exc.__cause__ or exc.__context__
+
+
+def _take_stdout() -> int:
+    """Return the pipe to the trainer; whatever a library prints goes to the log instead."""
+    channel = os.dup(sys.stdout.fileno())
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    return channel
+
+
+def _train(place: Workplace, channel: int) -> Outcome:
+    # Imported here: it takes seconds, and the death of the parent must be looked after before.
+    from trainer.finetune import train  # noqa: PLC0415 - see above
+
+    def report(message: Message) -> None:
+        os.write(channel, msgspec.json.encode(message) + b"\n")
+
+    try:
+        return train(decode_plan(place.plan.read_bytes()), place, report)
+    except TrainingFailed as exc:
+        return Failure(code=exc.code, message=exc.message)
+    except Exception as exc:
+        if is_storage_full(exc):
+            raise
+        logger.exception("training failed")
+        return _failure_of(exc)
+
+
+def _failure_of(exc: Exception) -> Failure:
+    if isinstance(exc, MemoryError) or "out of memory" in str(exc):
+        message = "There is not enough memory. Lower 'batch_size', or use a smaller base model."
+        return Failure(code="out_of_memory", message=message)
+    return Failure(code="training_failed", message=f"Training stopped: {type(exc).__name__}: {exc}")
+
+
+if __name__ == "__main__":
+    main()

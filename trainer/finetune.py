@@ -1,0 +1,150 @@
+"""The training itself: transformers' Trainer, peft's LoRA, loss only on answers.
+
+It refuses to know the store, the queue and the process it runs in.
+"""
+
+import math
+import platform
+from importlib.metadata import version
+from typing import Any
+
+import msgspec
+import torch
+from transformers import TrainingArguments, set_seed
+
+from registry.chatdata import Row
+from trainer import checkpoints, run
+from trainer.adapter_trainer import AdapterTrainer
+from trainer.batches import BatchOrder, Example, tokenise
+from trainer.follower import Follower, Report
+from trainer.harvest import gather, history_of
+from trainer.language_model import (
+    add_adapter,
+    engine_dtype,
+    identity,
+    load_base,
+    load_tokenizer,
+    save_adapter,
+)
+from trainer.protocol import Notice, Plan, Result
+from trainer.run import Material, Schedule
+from trainer.workplace import Workplace
+
+LIBRARIES = ("torch", "transformers", "peft", "accelerate", "safetensors", "tokenizers")
+
+
+def train(plan: Plan, place: Workplace, report: Report) -> Result:
+    """Train the adapter of a plan, from its newest checkpoint if there is one.
+
+    Raises:
+        TrainingFailed: The rows, the base model or the loss make it impossible.
+    """
+    place.checkpoints.mkdir(parents=True, exist_ok=True)
+    checkpoint = checkpoints.newest(place.checkpoints)
+    material = _tokenise(plan, place)
+    if checkpoint is None:
+        for notice in material.notices:
+            report(notice)
+    else:
+        step = checkpoints.step_of(checkpoint)
+        report(Notice(level="info", message=f"Training resumes from step {step}."))
+    schedule = run.schedule(plan.hyperparameters, material)
+    set_seed(plan.seed)
+    trainer = _trainer(plan, place, material, schedule)
+    follower = Follower(plan, place, material, schedule, trainer, report)
+    trainer.add_callback(follower)
+    trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+    full = follower.measure_all()
+    save_adapter(trainer.model, place.final, plan.base_name)
+    history = history_of(trainer.state.log_history)
+    return Result(
+        versions=gather(
+            place,
+            base_model=plan.base_model,
+            examples=material.heldout or material.training,
+            history=history,
+            full=full,
+        ),
+        history=history,
+        trained_tokens=plan.hyperparameters.n_epochs
+        * sum(example.targets for example in material.training),
+        base_sha256=identity(plan),
+        libraries={name: version(name) for name in LIBRARIES},
+        settings=_circumstances(plan, schedule),
+    )
+
+
+def _tokenise(plan: Plan, place: Workplace) -> Material:
+    tokenizer = load_tokenizer(plan.base_model)
+    sides: dict[str, list[Example]] = {"training": [], "validation": []}
+    notices: list[Notice] = []
+    for kind, path in (("training", place.training), ("validation", place.validation)):
+        if path.exists():
+            rows = msgspec.json.Decoder(Row).decode_lines(path.read_bytes())
+            found = tokenise(tokenizer, rows, max_length=plan.max_length, kind=kind)
+            sides[kind] = found.examples
+            notices.extend(found.notices)
+    padding = tokenizer.pad_token_id
+    return Material(
+        training=sides["training"],
+        heldout=sides["validation"],
+        padding=tokenizer.eos_token_id or 0 if padding is None else padding,
+        notices=notices,
+    )
+
+
+def _trainer(
+    plan: Plan, place: Workplace, material: Material, schedule: Schedule
+) -> AdapterTrainer:
+    base = load_base(plan.base_model, engine_dtype(plan.base_model))
+    return AdapterTrainer(
+        order=BatchOrder(
+            [len(example.input_ids) for example in material.training],
+            batch_size=plan.hyperparameters.batch_size,
+            micro_batch_size=schedule.micro_batch_size,
+            seed=plan.seed,
+        ),
+        padding=material.padding,
+        model=add_adapter(base, plan.hyperparameters),
+        args=_arguments(plan, place, schedule),
+        train_dataset=material.training,
+    )
+
+
+def _arguments(plan: Plan, place: Workplace, schedule: Schedule) -> TrainingArguments:
+    chosen = plan.hyperparameters
+    uses_gpu = torch.cuda.is_available()
+    return TrainingArguments(
+        output_dir=str(place.checkpoints),
+        per_device_train_batch_size=schedule.micro_batch_size,
+        gradient_accumulation_steps=chosen.batch_size // schedule.micro_batch_size,
+        num_train_epochs=chosen.n_epochs,
+        learning_rate=chosen.learning_rate,
+        lr_scheduler_type=chosen.schedule,
+        warmup_steps=math.ceil(chosen.warmup_share * schedule.total_steps),
+        weight_decay=chosen.weight_decay,
+        max_grad_norm=chosen.max_grad_norm,
+        optim="adamw_torch_fused",
+        seed=plan.seed,
+        use_cpu=not uses_gpu,
+        bf16=True,
+        logging_steps=schedule.logging_steps,
+        logging_nan_inf_filter=False,  # a NaN must show, so that the run can end
+        save_steps=plan.checkpoint_steps,
+        report_to="none",
+        disable_tqdm=True,
+        log_level="error",
+        remove_unused_columns=False,
+        dataloader_pin_memory=uses_gpu,
+    )
+
+
+def _circumstances(plan: Plan, schedule: Schedule) -> dict[str, Any]:
+    return {
+        "precision": str(engine_dtype(plan.base_model)).removeprefix("torch."),
+        "threads": torch.get_num_threads(),
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        "micro_batch_size": schedule.micro_batch_size,
+        "total_steps": schedule.total_steps,
+        "python": platform.python_version(),
+    }

@@ -1,0 +1,110 @@
+"""The base model and its LoRA adapters in memory and on disk.
+
+It refuses to know rows and how the weights are trained.
+"""
+
+import hashlib
+import shutil
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers.utils import cached_file
+
+from registry.artifacts import sha256_of
+from registry.errors import TrainingFailed
+from trainer.plan import Hyperparameters
+from trainer.protocol import Plan
+
+ENGINE_DTYPES = (torch.bfloat16, torch.float16)
+"""What the engine computes in; a model stored in float32 is served in bfloat16."""
+
+
+def load_tokenizer(base_model: str) -> Any:  # noqa: ANN401 - transformers ships no types
+    """Return the base model's tokenizer.
+
+    Raises:
+        TrainingFailed: With code `base_model_unavailable`.
+    """
+    try:
+        return AutoTokenizer.from_pretrained(base_model)
+    except Exception as exc:
+        raise _unavailable(base_model, exc) from exc
+
+
+def load_base(base_model: str, dtype: torch.dtype) -> Any:  # noqa: ANN401 - transformers ships no types
+    """Return the base model, from safetensors only.
+
+    Raises:
+        TrainingFailed: With code `base_model_unavailable`.
+    """
+    try:
+        return AutoModelForCausalLM.from_pretrained(base_model, dtype=dtype, use_safetensors=True)
+    except Exception as exc:
+        raise _unavailable(base_model, exc) from exc
+
+
+def engine_dtype(base_model: str) -> torch.dtype:
+    """Return the precision in which the engine serves the base model."""
+    stored = getattr(AutoConfig.from_pretrained(base_model), "dtype", None)
+    return stored if stored in ENGINE_DTYPES else torch.bfloat16
+
+
+def add_adapter(base: Any, hyperparameters: Hyperparameters) -> Any:  # noqa: ANN401 - peft ships no types
+    """Return the base model with a new LoRA adapter on every linear layer but the head."""
+    config = LoraConfig(
+        r=hyperparameters.lora_rank,
+        lora_alpha=hyperparameters.lora_alpha,
+        lora_dropout=hyperparameters.lora_dropout,
+        target_modules="all-linear",
+        bias="none",
+        task_type="CAUSAL_LM",
+    )
+    return get_peft_model(base, config)
+
+
+def save_adapter(model: Any, folder: Path, base_name: str) -> None:  # noqa: ANN401 - peft ships no types
+    """Write an adapter so that equal weights are equal bytes, whole or not at all.
+
+    The adapter's target modules are a set, and a set has no order on disk: they are sorted. The
+    path of the base model is the machine's own business: its name stands instead.
+    """
+    staged = folder.with_name(f".{folder.name}.part")
+    shutil.rmtree(staged, ignore_errors=True)
+    model.save_pretrained(str(staged), save_embedding_layers=False)
+    (staged / "README.md").unlink(missing_ok=True)
+    path = staged / "adapter_config.json"
+    config = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+    config["target_modules"] = sorted(config["target_modules"])
+    config["base_model_name_or_path"] = base_name
+    content = msgspec.json.encode(dict(sorted(config.items())))
+    path.write_bytes(msgspec.json.format(content, indent=2))
+    shutil.rmtree(folder, ignore_errors=True)
+    staged.rename(folder)
+
+
+def load_adapter(base: Any, folder: Path) -> Any:  # noqa: ANN401 - peft ships no types
+    """Return the base model with the adapter as it lies on disk."""
+    return PeftModel.from_pretrained(base, str(folder))
+
+
+def identity(plan: Plan) -> str:
+    """Return the hash over the base model's configuration and weights."""
+    folder = Path(plan.base_model)
+    if not folder.exists():
+        folder = Path(cached_file(plan.base_model, "config.json")).parent
+    whole = hashlib.sha256()
+    for path in [folder / "config.json", *sorted(folder.glob("*.safetensors"))]:
+        whole.update(f"{path.name}:{sha256_of(path)}\n".encode())
+    return whole.hexdigest()
+
+
+def _unavailable(base_model: str, exc: Exception) -> TrainingFailed:
+    return TrainingFailed(
+        "base_model_unavailable",
+        f"The base model '{base_model}' cannot be loaded ({type(exc).__name__}: {exc}). "
+        "Check GRAFTLINE_BASE_MODEL and its files.",
+    )

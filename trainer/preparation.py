@@ -1,0 +1,169 @@
+"""From a job's files to a plan: checked, divided, resolved, and written to the job's folder.
+
+It refuses to know how a plan is trained.
+"""
+
+import time
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import msgspec
+from anyio import to_thread
+
+from registry.blobs import Blobs
+from registry.chatdata import Row
+from registry.durable import write_file
+from registry.errors import Invalid, NotFound, TrainingFailed
+from registry.records import DataFile, FineTuningJob, Purpose
+from registry.settings import Settings
+from registry.store import Store
+from trainer.base_config import read_shape
+from trainer.journal import derived_id, message
+from trainer.plan import Hyperparameters, resolve
+from trainer.protocol import Plan
+from trainer.validation import Division, divide, read_training_rows, read_validation_rows
+from trainer.workplace import Workplace
+
+
+class Preparation:
+    """Makes plans. Running it twice for a job makes the same plan and the same files."""
+
+    def __init__(self, settings: Settings, store: Store, blobs: Blobs) -> None:
+        self._settings = settings
+        self._store = store
+        self._blobs = blobs
+
+    async def prepare(self, job: FineTuningJob, place: Workplace) -> Plan:
+        """Return the plan of a job, from its folder if it was made before.
+
+        Raises:
+            TrainingFailed: The files, the hyperparameters or the base model make it impossible.
+            StorageFull: The disk is full.
+        """
+        if place.plan.exists():
+            return msgspec.json.decode(place.plan.read_bytes(), type=Plan)
+        self._check_request(job)
+        shape = await to_thread.run_sync(read_shape, self._settings.base_model)
+        division = await to_thread.run_sync(self._divide, job)
+        for notice in division.notices:
+            await self._store.jobs.add_event(message(job.id, notice.message, level=notice.level))
+        rows = len(division.training)
+        try:
+            chosen = resolve(
+                job.hyperparameters,
+                rows=rows,
+                model=shape,
+                max_lora_rank=self._settings.max_lora_rank,
+            )
+        except Invalid as exc:
+            raise TrainingFailed("invalid_hyperparameters", str(exc), exc.param) from exc
+        plan = await self._plan(job, division, chosen)
+        await to_thread.run_sync(_write, place, division, plan)
+        return plan
+
+    def _check_request(self, job: FineTuningJob) -> None:
+        if job.model != self._settings.base_name:
+            raise TrainingFailed(
+                "base_model_unavailable",
+                f"The job wants the base model '{job.model}', and this trainer has "
+                f"'{self._settings.base_name}'.",
+                "model",
+            )
+        method = job.method.get("type", "supervised")
+        if method != "supervised":
+            raise TrainingFailed(
+                "unsupported_method",
+                f"The method '{method}' is not supported. Use 'supervised'.",
+                "method",
+            )
+
+    def _divide(self, job: FineTuningJob) -> Division:
+        with self._open(job.training_file, "training") as stream:
+            training = read_training_rows(stream)
+        if job.validation_file is None:
+            return divide(training, None)
+        with self._open(job.validation_file, "validation") as stream:
+            return divide(training, read_validation_rows(stream))
+
+    def _open(self, file_id: str, kind: str) -> BinaryIO:
+        path = self._blobs.path(file_id)
+        if not path.exists():
+            raise TrainingFailed(
+                f"invalid_{kind}_file",
+                f"The content of the {kind} file '{file_id}' is gone. Upload it again.",
+                f"{kind}_file",
+            )
+        return path.open("rb")
+
+    async def _plan(self, job: FineTuningJob, division: Division, chosen: Hyperparameters) -> Plan:
+        training = await self._file(job.training_file)
+        heldout = None
+        if job.validation_file is not None:
+            heldout = await self._file(job.validation_file)
+        elif division.heldout:
+            heldout = await self._derive(job, training, division.heldout, "heldout")
+        if division.excluded:
+            training = await self._derive(job, training, division.training, "training")
+        return Plan(
+            job_id=job.id,
+            base_model=_absolute(self._settings.base_model),
+            base_name=self._settings.base_name,
+            seed=job.seed,
+            hyperparameters=chosen,
+            max_length=self._settings.max_model_len,
+            checkpoint_steps=self._settings.checkpoint_steps,
+            training_file=training.id,
+            training_sha256=training.sha256,
+            heldout_file=None if heldout is None else heldout.id,
+            heldout_sha256=None if heldout is None else heldout.sha256,
+        )
+
+    async def _file(self, file_id: str) -> DataFile:
+        try:
+            return await self._store.files.get(file_id)
+        except NotFound as exc:
+            raise TrainingFailed("invalid_training_file", str(exc), "training_file") from exc
+
+    async def _derive(
+        self, job: FineTuningJob, source: DataFile, rows: Sequence[Row], part: str
+    ) -> DataFile:
+        """Store some rows of a job's training file as a file of their own."""
+        content = msgspec.json.Encoder().encode_lines([_as_uploaded(row) for row in rows])
+        identifier = derived_id("file", job.id, part)
+        await to_thread.run_sync(self._blobs.write, identifier, content)
+        file = DataFile(
+            id=identifier,
+            project=job.project,
+            filename=f"{Path(source.filename).stem}-{part}.jsonl",
+            purpose=Purpose.EVALS if part == "heldout" else Purpose.FINE_TUNE,
+            bytes=len(content),
+            sha256=sha256(content).hexdigest(),
+            rows=len(rows),
+            created_at=int(time.time()),
+        )
+        try:
+            return await self._store.files.get(identifier)
+        except NotFound:
+            await self._store.files.add(file)
+            return file
+
+
+def _as_uploaded(row: Row) -> dict[str, Any]:
+    fields = ("messages", "tools", "prompt", "completion")
+    return {name: getattr(row, name) for name in fields if getattr(row, name) is not None}
+
+
+def _absolute(base_model: str) -> str:
+    folder = Path(base_model)
+    return str(folder.absolute()) if folder.exists() else base_model
+
+
+def _write(place: Workplace, division: Division, plan: Plan) -> None:
+    """Write the rows, then the plan: whoever finds the plan finds the rows."""
+    encoder = msgspec.json.Encoder()
+    write_file(place.training, encoder.encode_lines(division.training))
+    if division.heldout:
+        write_file(place.validation, encoder.encode_lines(division.heldout))
+    write_file(place.plan, msgspec.json.encode(plan))

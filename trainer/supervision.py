@@ -1,0 +1,105 @@
+"""The training child, seen from outside: started, listened to, and ended.
+
+It refuses to know jobs and their records.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import msgspec
+
+from registry.settings import Settings, training_environment
+from trainer.protocol import Message, decode_message
+
+LINE_BYTES = 1024 * 1024
+"""Longest message of a child."""
+STOP_SECONDS = 3.0
+"""Time a child gets between SIGTERM and SIGKILL."""
+
+
+class TrainingChild:
+    """A running training process."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+
+    async def messages(self) -> AsyncIterator[Message]:
+        """Yield what the child reports, until it closes its pipe; foreign lines are skipped."""
+        if self._process.stdout is None:
+            return
+        async for line in self._process.stdout:
+            try:
+                yield decode_message(line)
+            except msgspec.MsgspecError:
+                continue
+
+    async def wait(self) -> int:
+        """Return the exit status, negative for a signal."""
+        return await self._process.wait()
+
+    async def stop(self) -> None:
+        """End the child, gently and then not; one that has ended is no error."""
+        if self._process.returncode is not None:
+            return
+        self._process.terminate()
+        try:
+            async with asyncio.timeout(STOP_SECONDS):
+                await self._process.wait()
+        except TimeoutError:
+            self._process.kill()
+            await self._process.wait()
+
+
+@asynccontextmanager
+async def training_child(settings: Settings, folder: Path) -> AsyncIterator[TrainingChild]:
+    """Run a training child while the block lasts.
+
+    It has a session of its own, so that a signal to the trainer's process group is not taken for
+    the child's own death; the kernel ends it when the trainer dies.
+    """
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "trainer.child",
+        str(folder),
+        str(os.getpid()),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        env=child_variables(settings),
+        start_new_session=True,
+        limit=LINE_BYTES,
+    )
+    child = TrainingChild(process)
+    try:
+        yield child
+    finally:
+        await child.stop()
+
+
+def child_variables(settings: Settings) -> Mapping[str, str]:
+    """Return a child's environment: no secret, no network unless the base model needs it."""
+    ours = {
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "DO_NOT_TRACK": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+        "OMP_WAIT_POLICY": "PASSIVE",  # threads that wait must not starve the engine beside us
+    }
+    if Path(settings.base_model).exists():
+        ours["HF_HUB_OFFLINE"] = "1"
+    # One job uses one GPU: several visible ones would make the Trainer replicate the model.
+    return {"CUDA_VISIBLE_DEVICES": "0", **training_environment(settings), **ours}
+
+
+def describe_death(status: int) -> str:
+    """Return how a child ended that did not say so itself."""
+    if status >= 0:
+        return f"ended with status {status} and no result"
+    name = signal.Signals(-status).name
+    if -status == signal.SIGKILL:
+        return f"was killed by {name}, which may mean that the machine ran out of memory"
+    return f"was killed by {name}"
