@@ -1,12 +1,13 @@
 """Fixtures that every test may use: settings with a folder of their own, and a real store."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from registry.settings import Settings
 from registry.store import Store, open_store
+from tests.vllm_server import VllmServer, running_vllm
 
 
 @pytest.fixture
@@ -21,3 +22,10 @@ async def store(settings: Settings) -> AsyncIterator[Store]:
     opened = await open_store(settings)
     yield opened
     await opened.close()
+
+
+@pytest.fixture(scope="session")
+def real_vllm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VllmServer]:
+    """Run one real vLLM server for all tests that need nothing else."""
+    with running_vllm(tmp_path_factory.mktemp("vllm") / "vllm.log") as server:
+        yield server

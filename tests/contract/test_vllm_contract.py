@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import pytest
 from registry.errors import EngineError
 from service.vllm import Engine
 from tests.fakes.vllm import FakeVllm
-from tests.vllm_server import VllmServer, running_vllm, write_adapter
+from tests.vllm_server import write_adapter
 
 pytestmark = pytest.mark.contract
 BASE = "tiny-base"
@@ -33,13 +33,6 @@ class Peer:
     """Path of an adapter whose rank it refuses."""
     fake: FakeVllm | None
     """The fake, if it is the one."""
-
-
-@pytest.fixture(scope="session")
-def real_vllm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VllmServer]:
-    """Run the real server once for all tests."""
-    with running_vllm(tmp_path_factory.mktemp("vllm") / "vllm.log") as server:
-        yield server
 
 
 @pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.integration)])

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import aiohttp
@@ -11,7 +10,7 @@ import pytest
 from registry.artifacts import ProbeRow
 from service.vllm import Engine
 from tests.serving import BASE, CHAT, Serving, serving
-from tests.vllm_server import VllmServer, running_vllm, write_adapter
+from tests.vllm_server import VllmServer, write_adapter
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 NAME = "ft:tiny-base:default:killed:00000001"
@@ -22,13 +21,6 @@ LONG = {
     "ignore_eos": True,
     "stream": True,
 }
-
-
-@pytest.fixture(scope="module")
-def vllm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VllmServer]:
-    """Run the real server."""
-    with running_vllm(tmp_path_factory.mktemp("vllm") / "vllm.log") as server:
-        yield server
 
 
 async def measured(url: str, folder: Path) -> ProbeRow:
@@ -68,8 +60,11 @@ async def running_requests(url: str) -> float:
     )
 
 
-async def test_a_killed_engine_serves_again_without_help(vllm: VllmServer, tmp_path: Path) -> None:
+async def test_a_killed_engine_serves_again_without_help(
+    real_vllm: VllmServer, tmp_path: Path
+) -> None:
     """A client that leaves frees it; kill -9: an error in the stream, 503, then served again."""
+    vllm = real_vllm
     async with serving(tmp_path, engine_url=vllm.url) as stack:
         await served(stack, vllm.url)
         assert (await stack.chat(NAME, max_tokens=5)).status == 200
