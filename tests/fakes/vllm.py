@@ -32,6 +32,8 @@ class Faults:
     """A stream's connection is cut after so many events."""
     error_after_events: int | None = None
     """A stream reports an error after so many events, as vLLM does when a step fails."""
+    answer_status: int | None = None
+    """Every answer of an adapter has this status."""
     gate: asyncio.Event | None = None
     """Answers wait for it, after their first event if they are streamed."""
     load_gate: asyncio.Event | None = None
@@ -151,6 +153,8 @@ class FakeVllm:
         if model != self.base and model not in self.adapters:
             message = f"The model `{model}` does not exist."
             return _problem(404, "NotFoundError", message, "model")
+        if self.faults.answer_status is not None and model != self.base:
+            return _problem(self.faults.answer_status, "InternalServerError", "a step failed")
         self.log.append(f"answer {model}")
         return body
 

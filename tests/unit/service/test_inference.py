@@ -295,6 +295,17 @@ async def test_an_engine_that_forgot_a_version_loads_it_again_before_it_answers(
     assert f"answer {BASE}" not in after
 
 
+async def test_a_version_that_stays_unknown_to_the_engine_is_503(stack: Serving) -> None:
+    """Asked once more after a reload, not for ever, and never the base model instead."""
+    await stack.serve()
+    stack.vllm.bodies.clear()
+    stack.vllm.faults.answer_status = 404
+    response = await stack.chat(NAME)
+    assert response.status == 503
+    assert "retry-after" in response.headers
+    assert [body["model"] for body in stack.vllm.bodies] == [NAME, NAME]
+
+
 async def test_requests_wait_for_a_restarted_engine_to_load_or_get_503(stack: Serving) -> None:
     """The engine goes and comes back: each answer is the version's own, or a clear 503."""
     await stack.serve()

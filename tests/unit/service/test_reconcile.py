@@ -90,6 +90,19 @@ async def test_a_refusal_of_a_dying_engine_rejects_nothing(stack: Serving) -> No
     await stack.until(NAME, AdapterStatus.READY)
 
 
+@pytest.mark.parametrize("status", [404, 500])
+async def test_a_probe_that_the_engine_fails_is_repeated(stack: Serving, status: int) -> None:
+    """An engine's bad moment rejects nothing: the version waits, and is examined again."""
+    stack.vllm.faults.answer_status = status
+    await stack.publish(NAME)
+    async with asyncio.timeout(5):
+        while not stack.metric("graftline_reconcile_errors_total"):
+            await stack.passed()
+    assert (await stack.services.store.adapters.get(NAME)).status is AdapterStatus.PUBLISHED
+    stack.vllm.faults.answer_status = None
+    await stack.until(NAME, AdapterStatus.READY)
+
+
 async def test_altered_weights_are_rejected_before_they_reach_the_engine(stack: Serving) -> None:
     """The checksum is verified first."""
     stack.vllm.faults.unhealthy = True
