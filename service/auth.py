@@ -38,6 +38,8 @@ class Keyring:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._keys: dict[str, ApiKey] = {}
+        # Protects the order: keys that were read before a change never replace those read after.
+        self._refreshing = asyncio.Lock()
 
     def find(self, secret: str) -> ApiKey | None:
         """Return the valid key with this secret."""
@@ -49,7 +51,8 @@ class Keyring:
         Raises:
             Unavailable: The database cannot be reached; the keys stay as they were.
         """
-        self._keys = {key.secret_sha256: key for key in await self._store.keys.valid()}
+        async with self._refreshing:
+            self._keys = {key.secret_sha256: key for key in await self._store.keys.valid()}
 
     async def run(self) -> None:
         """Refresh every `REFRESH_SECONDS` until cancelled."""

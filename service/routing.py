@@ -46,6 +46,8 @@ class RoutingTable:
     def __init__(self, read: Callable[[], Awaitable[Snapshot]]) -> None:
         self._read = read
         self._snapshot: Snapshot | None = None
+        # Protects the order: a picture that was read before a change never replaces one read after.
+        self._refreshing = asyncio.Lock()
 
     @property
     def snapshot(self) -> Snapshot:
@@ -68,7 +70,8 @@ class RoutingTable:
         Raises:
             Unavailable: The database cannot be reached; the picture stays as it was.
         """
-        self._snapshot = await self._read()
+        async with self._refreshing:
+            self._snapshot = await self._read()
 
     async def run(self) -> None:
         """Refresh every `REFRESH_SECONDS` until cancelled."""
