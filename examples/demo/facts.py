@@ -67,6 +67,10 @@ class ArmCount:
     """Judged requests."""
     mean_score: float | None
     """Mean score from 0 to 1."""
+    score_low: float | None
+    """Lower bound of its 95 % interval."""
+    score_high: float | None
+    """Upper bound of the same."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from examples.demo import charts
 from examples.demo.facts import DemoFacts
-from examples.demo.show import ARM_NAMES, interval, summary_rows
+from examples.demo.show import ARM_NAMES, interval, mean_score, summary_rows
 
 _HEADLINES = {
     "go": "The adapter is better than the base model and than a few-shot prompt.",
@@ -30,6 +30,7 @@ def write(path: Path, facts: DemoFacts, *, seconds: float) -> Path:
         results=results,
         arm_names=ARM_NAMES,
         interval=interval,
+        mean_score=mean_score,
         headline=_HEADLINES[results["verdict"]["verdict"]],
         summary=summary_rows(facts, seconds=seconds),
         loss_curve=_picture(charts.loss_curve(facts.job.losses)),

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
-from examples.demo.facts import DemoFacts
+from examples.demo.facts import ArmCount, DemoFacts
 
 ARM_NAMES = {
     "base": "base model, bare prompt",
@@ -98,6 +98,12 @@ def interval(found: dict[str, Any] | None, *, sign: str = "") -> str:
     return f"{mean} [{found['low']:.3f}, {found['high']:.3f}]"
 
 
+def mean_score(arm: ArmCount) -> str:
+    """Return an arm's mean feedback score with its interval, or a dash without feedback."""
+    found = {"mean": arm.mean_score, "low": arm.score_low, "high": arm.score_high}
+    return interval(found)
+
+
 def summary(console: Console, facts: DemoFacts, *, seconds: float) -> None:
     """Print the table that closes the demo."""
     table = Table("what", "seen", title="\nSummary", title_justify="left", show_lines=False)
@@ -127,7 +133,7 @@ def summary_rows(facts: DemoFacts, *, seconds: float) -> list[tuple[str, str]]:
         rows.append(("paired difference to the base", f"{difference}, n = {against_base['n']}"))
     rows += [("verdict", results["verdict"]["verdict"])]
     rows += [
-        (f"live, {arm.arm}", f"{arm.interactions} requests, mean score {arm.mean_score}")
+        (f"live, {arm.arm}", f"{arm.interactions} requests, mean score {mean_score(arm)}")
         for arm in facts.traffic.arms
     ]
     return [

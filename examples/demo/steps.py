@@ -26,7 +26,7 @@ from examples.demo.facts import (
     Traffic,
     UploadedFiles,
 )
-from examples.demo.show import training_progress
+from examples.demo.show import mean_score, training_progress
 from examples.demo.stack import RunningStack
 
 DEPLOYMENT = "support"
@@ -150,13 +150,12 @@ def split_traffic(
         failed=sum(arm is None for arm in arms),
         units=len(met),
         moved_units=sum(len(seen) > 1 for seen in met.values()),
-        arms=[_arm_count(outcome) for outcome in found["outcomes"]],
+        arms=[_arm_count(outcome) for outcome in found["arms"]],
     )
     for count in traffic.arms:
-        score = "no feedback" if count.mean_score is None else f"mean score {count.mean_score:.2f}"
         console.print(
             f"  {count.arm:<10} {count.interactions} requests of {count.units} units, "
-            f"{score} (n = {count.feedback})"
+            f"mean score {mean_score(count)} (n = {count.feedback})"
         )
     console.print(f"  units that changed arms: {traffic.moved_units} of {traffic.units}")
     return traffic

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from registry.records import ArmOutcome, Deployment, DeploymentChange
+from service.scores import wilson
 
 
 class Weights(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,6 +75,10 @@ class ArmObject(msgspec.Struct, frozen=True, kw_only=True):
     """Interactions with feedback: the n of `mean_score`."""
     mean_score: float | None
     """Mean feedback score, 0 to 1; null without feedback."""
+    score_low: float | None
+    """Lower bound of its 95 % interval (Wilson), valid at one look."""
+    score_high: float | None
+    """Upper bound of the same."""
 
 
 class ChangeObject(msgspec.Struct, frozen=True, kw_only=True):
@@ -150,6 +155,7 @@ def deployment_object(
 
 
 def _arm_object(outcome: ArmOutcome) -> ArmObject:
+    bounds = None if outcome.mean_score is None else wilson(outcome.mean_score, outcome.feedback)
     return ArmObject(
         arm=outcome.arm,
         model=outcome.model,
@@ -157,6 +163,8 @@ def _arm_object(outcome: ArmOutcome) -> ArmObject:
         units=outcome.units,
         feedback=outcome.feedback,
         mean_score=outcome.mean_score,
+        score_low=None if bounds is None else bounds.low,
+        score_high=None if bounds is None else bounds.high,
     )
 
 
