@@ -35,4 +35,4 @@ def wilson(mean: float, n: int, *, level: float = 0.95) -> Bounds:
     shrunk = 1 + z * z / n
     centre = (mean + z * z / (2 * n)) / shrunk
     half = z / shrunk * math.sqrt(mean * (1 - mean) / n + z * z / (4 * n * n))
-    return Bounds(low=max(0.0, centre - half), high=min(1.0, centre + half))
+    return Bounds(low=max(0.0, min(mean, centre - half)), high=min(1.0, max(mean, centre + half)))
