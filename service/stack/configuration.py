@@ -15,7 +15,7 @@ _LOG_BACKUPS = 3
 _RETRIES = 1_000_000
 """Supervisor never gives up: its pause grows by a second with each failure. Whether a program
 that never worked is worth waiting for is decided in `service/stack/parts.py`."""
-_SAFE = re.compile(r"[^A-Za-z0-9_@%+=:,./-]")
+_SPECIAL = re.compile(r"[^A-Za-z0-9_@+=:,./-]")
 
 
 def supervisor_text(programs: Sequence[Program], *, socket: str, tether: Sequence[str]) -> str:
@@ -91,8 +91,14 @@ def _section(heading: str, **options: str) -> str:
 def _word(word: str) -> str:
     """Return a word of a command as supervisor reads it.
 
-    It expands `%`, cuts comments at a blank and `;` or `#`, then splits as a shell does; escaping
-    each special character by itself passes all three.
+    It cuts comments at a blank and `;` or `#`, strips blanks at the end, expands `%`, and then
+    splits as a shell does; escaping each special character by itself passes all four.
     """
-    escaped = _SAFE.sub(lambda found: f"\\{found.group()}", word).replace("%", "%%")
-    return escaped or '""'
+    return _SPECIAL.sub(_escape, word) or '""'
+
+
+def _escape(found: re.Match[str]) -> str:
+    sign = found.group()
+    if sign == "%":
+        return "%%"
+    return f"'{sign}'" if sign.isspace() else f"\\{sign}"

@@ -25,7 +25,7 @@ def lock_folder(data_dir: Path) -> FileLock:
     Raises:
         Conflict: Another stack runs on it.
     """
-    data_dir.mkdir(parents=True, exist_ok=True)
+    data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)  # keys and data are the operator's
     lock = FileLock(data_dir / "up.lock")
     try:
         lock.acquire(timeout=0)

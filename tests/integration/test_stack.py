@@ -8,6 +8,7 @@ import psutil
 import pytest
 
 from registry.settings import Settings, child_environment
+from service.stack.readiness import ask
 from tests.integration.stack import Stack, own_settings, running_stack, up_command
 from tests.processes import family, still_alive, wait_until
 
@@ -41,6 +42,13 @@ def test_vllm_listens_on_the_loopback_address_only(stack: Stack) -> None:
     engine = psutil.Process(stack.pids()["engine"])
     listening = [c.laddr for c in engine.net_connections() if c.status == psutil.CONN_LISTEN]
     assert [(a.ip, a.port) for a in listening] == [("127.0.0.1", stack.settings.engine_port)]
+
+
+def test_the_dashboards_names_of_vllm_exist(stack: Stack) -> None:
+    """The three metrics of vLLM that the dashboard shows are exported by the real one."""
+    told = ask(f"{stack.settings.engine_base_url}/metrics").body.decode()
+    for name in ("num_requests_running", "num_requests_waiting", "kv_cache_usage_perc"):
+        assert f"\nvllm:{name}{{" in told
 
 
 def test_a_taken_port_is_named(stack: Stack, tmp_path: Path) -> None:
