@@ -80,13 +80,16 @@ def table_of(parts: Sequence[Part], now: float) -> Table:
 def welcome(settings: Settings, key: str | None) -> str:
     """Return what is printed once the stack is ready: address, key, and how to use them."""
     url, base, key_file = settings.service_url, settings.base_name, settings.admin_key_file
-    shown = key or "(made by another data directory; graftline keys create makes one)"
+    shown = (
+        f"{key}\n              also in {key_file}"
+        if key
+        else "made elsewhere on this database; 'graftline keys create' makes another"
+    )
     return f"""
 Graftline is ready.
   address     {url}    (API: {url}/schema)
   base model  {base}
   admin key   {shown}
-              also in {key_file}
   logs        {settings.data_dir.absolute()}/logs
 
 Python:
