@@ -9,7 +9,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
 
-from registry.errors import GraftlineError
+from registry.errors import Unavailable
 from registry.lifecycle import JobStatus
 from registry.store import Store
 from trainer.metrics import TrainerMetrics
@@ -47,12 +47,14 @@ class Dispatcher:
         self._handed_over: set[tuple[Stage, str]] = set()
 
     async def run(self) -> None:
-        """Look for jobs until cancelled; a database that is away is asked again."""
+        """Look for jobs until cancelled; what fails is tried again."""
         while True:
             try:
                 await self.look()
-            except GraftlineError as exc:
+            except Unavailable as exc:
                 logger.warning("jobs cannot be looked for: %s", exc)
+            except Exception:
+                logger.exception("jobs cannot be handed over")
             await asyncio.sleep(DISPATCH_SECONDS)
 
     async def look(self) -> None:

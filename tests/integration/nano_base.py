@@ -1,0 +1,36 @@
+"""Writes a random Llama of 43,000 parameters: `python -m tests.integration.nano_base <folder>`.
+
+It refuses to know what it is for; it learns little, and fast.
+"""
+
+import sys
+
+import torch
+from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
+
+from registry.settings import embedded_base
+
+
+def main() -> None:
+    """Write the model, with the embedded model's tokenizer."""
+    torch.manual_seed(0)
+    tokenizer = AutoTokenizer.from_pretrained(str(embedded_base()))
+    tokenizer.save_pretrained(sys.argv[1])
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=2,
+        max_position_embeddings=256,
+        tie_word_embeddings=True,
+        bos_token_id=None,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    LlamaForCausalLM(config).to(torch.bfloat16).save_pretrained(sys.argv[1])
+
+
+if __name__ == "__main__":
+    main()

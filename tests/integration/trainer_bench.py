@@ -1,0 +1,182 @@
+"""A real trainer process on a store and a folder of its own.
+
+It refuses to know what a test does to it.
+"""
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from registry.artifacts import sha256_of
+from registry.blobs import Blobs
+from registry.lifecycle import JOB_MOVES, JobStatus, is_final
+from registry.records import DataFile, FineTuningJob, JobEvent, Purpose
+from registry.settings import Settings, child_environment
+from registry.store import Store, open_store
+from tests.processes import free_ports
+
+JOB = "ftjob-" + "ab" * 12
+"""Every test's job has this id, so that its bytes can be compared."""
+LONG: dict[str, Any] = {"n_epochs": 12, "batch_size": 4, "lora_rank": 32}
+"""120 steps: long enough to be interrupted."""
+SHORT: dict[str, Any] = {"n_epochs": 4, "batch_size": 8}
+"""20 steps."""
+CHECKPOINT_STEPS = 10
+
+
+class TrainerBench:
+    """A trainer that a test starts, kills and asks."""
+
+    def __init__(self, settings: Settings, store: Store) -> None:
+        self.settings = settings
+        self.store = store
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start the trainer."""
+        with (self.settings.data_dir / "trainer.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "trainer"],
+                env=child_environment(self.settings),
+                stderr=log,
+                stdout=log,
+            )
+
+    def kill(self) -> None:
+        """Kill the trainer with -9."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> int:
+        """Ask the trainer to stop, and return its exit status."""
+        assert self.process is not None
+        self.process.terminate()
+        return self.process.wait(timeout=self.settings.shutdown_seconds)
+
+    def child(self) -> psutil.Process | None:
+        """Return the training child, while there is one."""
+        assert self.process is not None
+        found = psutil.Process(self.process.pid).children()
+        return found[0] if found else None
+
+    async def add_job(self, rows: int, hyperparameters: dict[str, Any]) -> None:
+        """Upload rows and create a job, as the service does."""
+        content = b"".join(row_line(number) for number in range(rows))
+        Blobs(self.settings.files_dir).write("file-training", content)
+        await self.store.files.add(
+            DataFile(
+                id="file-training",
+                project="default",
+                filename="train.jsonl",
+                purpose=Purpose.FINE_TUNE,
+                bytes=len(content),
+                sha256=sha256(content).hexdigest(),
+                rows=rows,
+                created_at=1,
+            )
+        )
+        event = JobEvent(id="ftevent-1", job_id=JOB, created_at=1, level="info", message="Created.")
+        await self.store.jobs.add(new_job(self.settings, hyperparameters), event)
+
+    async def until(self, holds: Callable[[], Any], what: str, seconds: float = 120.0) -> None:
+        """Wait for a condition; fail with the trainer's log if it does not come true."""
+        end = asyncio.get_running_loop().time() + seconds
+        while not holds():
+            if asyncio.get_running_loop().time() > end:
+                log = (self.settings.data_dir / "trainer.log").read_text()[-3000:]
+                raise AssertionError(f"not within {seconds:g} s: {what}\n{log}")
+            await asyncio.sleep(0.05)
+
+    async def job(self) -> FineTuningJob:
+        """Return the job."""
+        return await self.store.jobs.get(JOB)
+
+    async def until_over(self, seconds: float = 240.0) -> FineTuningJob:
+        """Wait until the job is in a final state, and return it."""
+        async with asyncio.timeout(seconds):
+            while True:
+                job = await self.job()
+                if is_final(JOB_MOVES, job.status):
+                    return job
+                await asyncio.sleep(0.1)
+
+    async def until_training(self) -> psutil.Process:
+        """Wait until the first checkpoint is sealed, and return the training child."""
+        checkpoints = self.settings.work_dir / JOB / "checkpoints"
+        await self.until(
+            lambda: list(checkpoints.glob("checkpoint-*/sealed.json")), "a sealed checkpoint"
+        )
+        child = self.child()
+        assert child is not None
+        return child
+
+    async def until_tidy(self) -> None:
+        """Wait until the job's folder is gone, which is the last thing a job does."""
+        await self.until(lambda: not (self.settings.work_dir / JOB).exists(), "no folder", 20)
+
+    async def messages(self) -> list[str]:
+        """Return the job's events, oldest first."""
+        page = await self.store.jobs.events(JOB, after=None, limit=100)
+        return [event.message for event in reversed(page.data)]
+
+    def weights_sha256(self) -> str:
+        """Return the hash of the published weights."""
+        return sha256_of(self.settings.adapters_dir / JOB / "adapter_model.safetensors")
+
+
+@asynccontextmanager
+async def trainer_bench(folder: Path, base: Path) -> AsyncIterator[TrainerBench]:
+    """Open a bench, and leave no process behind."""
+    settings = Settings(
+        data_dir=folder,
+        base_model=str(base),
+        trainer_port=free_ports(1)[0],
+        checkpoint_steps=CHECKPOINT_STEPS,
+        max_model_len=256,
+    )
+    store = await open_store(settings)
+    bench = TrainerBench(settings, store)
+    try:
+        yield bench
+    finally:
+        if bench.process is not None and bench.process.poll() is None:
+            bench.kill()
+        await store.close()
+
+
+def row_line(number: int) -> bytes:
+    """Return a line of training data."""
+    row = {
+        "messages": [
+            {"role": "user", "content": f"What comes after {number}?"},
+            {"role": "assistant", "content": f"{number + 1} does."},
+        ]
+    }
+    return json.dumps(row).encode() + b"\n"
+
+
+def new_job(settings: Settings, hyperparameters: dict[str, Any]) -> FineTuningJob:
+    """Return a job that waits."""
+    return FineTuningJob(
+        id=JOB,
+        project="default",
+        model=settings.base_name,
+        training_file="file-training",
+        validation_file=None,
+        suffix="test",
+        seed=7,
+        method={"type": "supervised"},
+        hyperparameters=hyperparameters,
+        metadata={},
+        status=JobStatus.VALIDATING_FILES,
+        created_at=1,
+    )
