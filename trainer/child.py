@@ -45,7 +45,7 @@ def main() -> None:
         try:
             outcome = _train(place, channel)
             write_file(place.outcome, msgspec.json.encode(outcome))
-        except (OSError, RuntimeError, StorageFull) as exc:
+        except Exception as exc:
             if is_storage_full(exc):
                 logger.exception("the disk is full")
                 sys.exit(EXIT_STORAGE_FULL)
