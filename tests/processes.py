@@ -25,7 +25,7 @@ def free_ports(count: int) -> list[int]:
         return [one.getsockname()[1] for one in sockets]
 
 
-def wait_until(holds: Callable[[], bool], what: str, seconds: float = 20.0) -> None:
+def wait_until(holds: Callable[[], bool], what: str, seconds: float = 60.0) -> None:
     """Wait until a condition holds; fail with its name if it does not in time."""
     end = time.monotonic() + seconds
     while not holds():
@@ -34,7 +34,7 @@ def wait_until(holds: Callable[[], bool], what: str, seconds: float = 20.0) -> N
         time.sleep(_PAUSE_SECONDS)
 
 
-def wait_for_json(path: Path, holds: Callable[[Any], bool], seconds: float = 20.0) -> Any:
+def wait_for_json(path: Path, holds: Callable[[Any], bool], seconds: float = 60.0) -> Any:
     """Wait until a JSON file says what is wanted, and return what it says."""
     wait_until(lambda: path.exists() and holds(read_json(path)), f"{path} as wanted", seconds)
     return read_json(path)

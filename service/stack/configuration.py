@@ -74,7 +74,7 @@ def _program(program: Program, tether: Sequence[str]) -> str:
         startretries=str(_RETRIES),
         stopsignal="TERM",
         stopwaitsecs=str(program.stop_seconds),
-        stopasgroup=str(program.stops_as_group).lower(),
+        stopasgroup="true",
         killasgroup="true",
         redirect_stderr="true",
         stdout_logfile=f"%(here)s/{LOGS}/{program.name}.log",

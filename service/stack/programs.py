@@ -32,8 +32,6 @@ class Program:
     """Time it gets to stop before it is killed."""
     stops_first: bool = True
     """Whether it stops before the programs that others lean on."""
-    stops_as_group: bool = False
-    """Whether its children are asked to stop too; else it stops them itself, knowing why."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """Variables beside those every program gets."""
 
@@ -71,7 +69,6 @@ def engine_program(settings: Settings, host: Host) -> Program:
         waits_for="the model (about a minute on a small machine)",
         stop_seconds=int(settings.shutdown_seconds) + _STOP_MARGIN_SECONDS,
         stops_first=False,
-        stops_as_group=True,
         environment=_engine_environment(settings, host),
     )
 

@@ -111,7 +111,9 @@ def run(
     Raises:
         Unavailable: A part cannot start, or supervisord was killed; everything was stopped.
     """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Ctrl-C too: a shell that starts us in the background has it ignored.
+    for sign in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(sign, signal.default_int_handler)
     if ready_file is not None:
         ready_file.unlink(missing_ok=True)
     with Supervision(settings.data_dir.absolute(), programs, python) as supervision:

@@ -32,7 +32,7 @@ class SmallStack:
     def stop(self, sign: int) -> str:
         """Send a signal and return everything the stack printed."""
         self.process.send_signal(sign)
-        output, _ = self.process.communicate(timeout=40)
+        output, _ = self.process.communicate(timeout=90)
         return output
 
 
@@ -59,7 +59,7 @@ def stack(tmp_path: Path) -> Iterator[SmallStack]:
     if started.process.poll() is None:
         started.process.send_signal(signal.SIGINT)
     if started.process.stdout is not None and not started.process.stdout.closed:
-        started.process.communicate(timeout=40)
+        started.process.communicate(timeout=90)
 
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
@@ -71,6 +71,18 @@ def test_a_signal_stops_everything_and_is_a_success(stack: SmallStack, sign: int
     stack.stop(sign)
     assert stack.process.returncode == 0
     assert not still_alive(everyone)
+
+
+def test_ctrl_c_works_in_the_background_too(tmp_path: Path) -> None:
+    """A shell script starts its background jobs with SIGINT ignored; we do not keep that."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        started = start(tmp_path)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    started.status()
+    started.stop(signal.SIGINT)
+    assert started.process.returncode == 0
 
 
 def test_the_welcome_names_address_and_data(stack: SmallStack) -> None:
@@ -112,7 +124,7 @@ def test_a_killed_supervisor_ends_the_stack(stack: SmallStack) -> None:
     stack.status()
     everyone = family(stack.process.pid)
     os.kill(stack.status()["supervisor_pid"], signal.SIGKILL)
-    output, _ = stack.process.communicate(timeout=40)
+    output, _ = stack.process.communicate(timeout=90)
     assert stack.process.returncode == 1
     assert "supervisor ended" in output
     wait_until(lambda: not still_alive(everyone), "every process is gone")
@@ -121,7 +133,7 @@ def test_a_killed_supervisor_ends_the_stack(stack: SmallStack) -> None:
 def test_a_part_that_cannot_start_ends_the_stack(tmp_path: Path) -> None:
     """A part that dies again and again before its first answer stops all, with its last words."""
     broken = start(tmp_path, "broken")
-    output, _ = broken.process.communicate(timeout=40)
+    output, _ = broken.process.communicate(timeout=90)
     assert broken.process.returncode == 1
     assert "trainer has no licence to run" in output
     assert str(tmp_path / "data" / "logs" / "trainer.log") in output
