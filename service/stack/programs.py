@@ -13,7 +13,7 @@ ENGINE = "engine"
 """Name of the vLLM server among the programs."""
 SMALL_CORES = 8
 """Cores up to which the CPU engine runs without a process for its worker."""
-_STOP_MARGIN_SECONDS = 5
+_STOP_MARGIN_SECONDS = 10
 
 
 @dataclass(frozen=True, kw_only=True)

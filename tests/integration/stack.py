@@ -17,7 +17,7 @@ import psutil
 from registry.settings import Settings, child_environment
 from tests.processes import family, free_ports, read_json, still_alive, wait_for_json, wait_until
 
-START_SECONDS = 300.0
+START_SECONDS = 420.0
 """Longest time until everything answers."""
 _STOP_SECONDS = 60.0
 _LOG_LINES = 60
