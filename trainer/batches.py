@@ -20,7 +20,7 @@ NO_LOSS = -100
 """The label of a token that carries no loss, by PyTorch's convention."""
 POOL_BATCHES = 8
 """Batches that are sorted by length together: less padding, and still a random order."""
-MICRO_BATCH_TOKENS = 16_384
+MICRO_BATCH_TOKENS = 4_096
 """Padded tokens that go through the model at once; larger batches accumulate gradients."""
 
 

@@ -35,14 +35,16 @@ def load_tokenizer(base_model: str) -> Any:  # noqa: ANN401 - transformers ships
         raise _unavailable(base_model, exc) from exc
 
 
-def load_base(base_model: str, dtype: torch.dtype) -> Any:  # noqa: ANN401 - transformers ships no types
-    """Return the base model, from safetensors only.
+def load_base(base_model: str, dtype: torch.dtype, attention: str = "sdpa") -> Any:  # noqa: ANN401 - transformers ships no types
+    """Return the base model, from safetensors only, with one of transformers' attentions.
 
     Raises:
         TrainingFailed: With code `base_model_unavailable`.
     """
     try:
-        return AutoModelForCausalLM.from_pretrained(base_model, dtype=dtype, use_safetensors=True)
+        return AutoModelForCausalLM.from_pretrained(
+            base_model, dtype=dtype, use_safetensors=True, attn_implementation=attention
+        )
     except Exception as exc:
         raise _unavailable(base_model, exc) from exc
 

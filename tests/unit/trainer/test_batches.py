@@ -134,8 +134,8 @@ def test_order_groups_rows_of_similar_length() -> None:
 def test_micro_batch_divides_the_batch() -> None:
     """A batch too large for memory is split into equal parts."""
     assert micro_batch_size(16, longest=100) == 16
-    assert micro_batch_size(16, longest=4096) == 4
-    assert micro_batch_size(7, longest=4096) == 1
+    assert micro_batch_size(16, longest=1000) == 4
+    assert micro_batch_size(7, longest=1000) == 1
 
 
 def test_files_order_is_kept() -> None:
