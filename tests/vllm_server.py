@@ -19,6 +19,7 @@ import psutil
 from safetensors.numpy import save_file
 
 from registry.settings import Settings, child_environment, embedded_base
+from service.stack.programs import LORA_TARGET_MODULES
 
 START_SECONDS = 300.0
 """Longest time until the server answers."""
@@ -105,6 +106,7 @@ class VllmServer:
             "--port": str(self.port),
         }
         pairs = [word for pair in options.items() for word in pair]
+        pairs += ["--lora-target-modules", *LORA_TARGET_MODULES]
         server = "vllm.entrypoints.openai.api_server"
         return [sys.executable, "-m", server, "--enable-lora", "--enforce-eager", *pairs]
 

@@ -14,6 +14,12 @@ ENGINE = "engine"
 SMALL_CORES = 8
 """Cores up to which the CPU engine runs without a process for its worker."""
 _STOP_MARGIN_SECONDS = 10
+LORA_TARGET_MODULES = (
+    *("q_proj", "k_proj", "v_proj", "o_proj", "qkv_proj", "out_proj", "query_key_value", "dense"),
+    *("gate_proj", "up_proj", "down_proj", "gate_up_proj", "fc1", "fc2"),
+)
+"""The linear layers an adapter may change: all but `lm_head`. With `lm_head` among them vLLM's CPU
+engine dies when a request for prompt log-probabilities shares a step with another request."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +110,7 @@ def _engine_command(settings: Settings, host: Host) -> Sequence[str]:
         *("--max-loras", str(settings.max_loras)),
         *("--max-lora-rank", str(settings.max_lora_rank)),
         *("--max-model-len", str(settings.max_model_len)),
+        *("--lora-target-modules", *LORA_TARGET_MODULES),
     ]
     if host.cpu_engine:
         command.append("--enforce-eager")
