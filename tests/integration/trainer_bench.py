@@ -45,7 +45,8 @@ class TrainerBench:
         with (self.settings.data_dir / "trainer.log").open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "trainer"],
-                env=child_environment(self.settings),
+                # A model this small gains nothing from threads, and loses much beside other work.
+                env=child_environment(self.settings, {"OMP_NUM_THREADS": "1"}),
                 stderr=log,
                 stdout=log,
             )
