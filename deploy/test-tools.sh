@@ -1,8 +1,13 @@
 #!/usr/bin/env bash
-# Installs what the tests need beside Python: promtool, which checks Prometheus' files.
+# Installs what the tests need beside Python: promtool, which checks Prometheus' files, a
+# PostgreSQL server for the store's tests, and the library that vLLM's CPU build links.
 set -euo pipefail
-command -v promtool >/dev/null && exit 0
+missing=()
+command -v promtool >/dev/null || missing+=(prometheus)
+compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql)
+ldconfig -p | grep -q 'libnuma\.so\.1' || missing+=(libnuma1)
+[ ${#missing[@]} -eq 0 ] && exit 0
 root=()
 if [ "$(id -u)" -ne 0 ]; then root=(sudo); fi
 "${root[@]}" apt-get update -qq
-"${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends prometheus >/dev/null
+"${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null

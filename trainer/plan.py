@@ -12,15 +12,15 @@ from registry.errors import Invalid
 from registry.records import Record
 
 # What `auto` means. Measured on small sets of short rows; see docs/lab-log.md.
-EXAMPLES_SEEN: Final = 5_000
+EXAMPLES_SEEN: Final = 4_500
 """Rows times epochs that `auto` aims at."""
 AUTO_EPOCHS: Final = (3, 10)
 """Fewest and most epochs that `auto` chooses."""
-ROWS_PER_BATCH_ROW: Final = 64
+ROWS_PER_BATCH_ROW: Final = 128
 """Training rows for each row of a batch."""
 AUTO_BATCH: Final = (4, 16)
 """Smallest and largest batch that `auto` chooses; always a power of two."""
-MAX_AUTO_LEARNING_RATE: Final = 3e-3
+MAX_AUTO_LEARNING_RATE: Final = 4e-3
 """The cap of the learning rate's rule, which was not fitted below a hidden size of 1,000."""
 AUTO_LORA_RANK: Final = 16
 """LoRA rank, unless the engine's limit is lower."""

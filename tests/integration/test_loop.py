@@ -259,7 +259,7 @@ def test_nine_rows_fail_the_job(client: OpenAI) -> None:
 def test_a_key_opens_what_its_scopes_say(stack: Stack, http: httpx.Client) -> None:
     """An inference key answers chat, but may not train; no key opens nothing."""
     made = http.post("/api_keys", json={"name": "app", "scopes": ["inference"]}).json()
-    with OpenAI(base_url=f"{stack.url}/v1", api_key=made["key"], max_retries=0) as limited:
+    with OpenAI(base_url=f"{stack.url}/v1", api_key=made["secret"], max_retries=0) as limited:
         row = rows_of("heldout.jsonl")[0]
         assert ask(limited, "tiny-base", row) is not None
         with pytest.raises(APIStatusError) as caught:
