@@ -15,6 +15,7 @@ from transformers import TrainingArguments, set_seed
 from registry.chatdata import Row
 from trainer import checkpoints, run
 from trainer.adapter_trainer import AdapterTrainer
+from trainer.base_config import read_shape
 from trainer.batches import BatchOrder, Example, tokenise
 from trainer.follower import Follower, Report
 from trainer.harvest import gather, history_of
@@ -33,6 +34,9 @@ from trainer.workplace import Workplace
 LIBRARIES = ("torch", "transformers", "peft", "accelerate", "safetensors", "tokenizers")
 EAGER_ATTENTION_TOKENS = 512
 """Longest row for which a CPU does without fused attention."""
+SMALL_HIDDEN_SIZE = 512
+"""Width below which one thread is faster than several: at 192, a step of 8 rows of 100 tokens took
+0.12 s on one thread and 0.21 s on two."""
 
 
 def train(plan: Plan, place: Workplace, report: Report) -> Result:
@@ -52,6 +56,8 @@ def train(plan: Plan, place: Workplace, report: Report) -> Result:
         report(Notice(level="info", message=f"Training resumes from step {step}."))
     schedule = run.schedule(plan.hyperparameters, material)
     set_seed(plan.seed)
+    if read_shape(plan.base_model).hidden_size < SMALL_HIDDEN_SIZE:
+        torch.set_num_threads(1)
     trainer = _trainer(plan, place, material, schedule)
     follower = Follower(plan, place, material, schedule, trainer, report)
     trainer.add_callback(follower)
