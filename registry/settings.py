@@ -73,7 +73,7 @@ class Settings(BaseSettings):
     """Optimiser steps between two points from which a killed job resumes."""
     trainer_concurrency: int = Field(default=1, ge=1)
     """Jobs that one trainer runs at a time."""
-    evals_concurrency: int = Field(default=8, ge=1)
+    evals_concurrency: int = Field(default=32, ge=1)
     """Requests that one evaluation has in flight."""
     shutdown_seconds: float = Field(default=10.0, gt=0)
     """Time a process gets to finish what it is doing when it is asked to stop, in seconds."""

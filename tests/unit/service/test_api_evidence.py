@@ -129,7 +129,7 @@ async def test_a_second_judgement_replaces_the_first(
 
 
 async def test_the_deployment_shows_scores_by_arm(client: httpx.AsyncClient, store: Store) -> None:
-    """Each mean stands beside its n."""
+    """Each mean stands beside its n and its interval."""
     await client.post("/v1/deployments", json={"name": "support", "stable": "tiny-base"})
     await store.interactions.add_many([interaction(), interaction(id="chatcmpl-2", unit_hash="u2")])
     await client.post(FEEDBACK, json={"interaction_id": "chatcmpl-1", "score": 0.5})
@@ -142,6 +142,8 @@ async def test_the_deployment_shows_scores_by_arm(client: httpx.AsyncClient, sto
             "units": 2,
             "feedback": 1,
             "mean_score": 0.5,
+            "score_low": pytest.approx(0.0546, abs=1e-4),
+            "score_high": pytest.approx(0.9454, abs=1e-4),
         }
     ]
 
