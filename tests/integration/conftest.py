@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 
+import httpx
 import pytest
+from openai import OpenAI
 
 from tests.integration.stack import Stack, running_stack
 
@@ -17,6 +19,21 @@ def stack(
     with running_stack(tmp_path_factory.mktemp("stack")) as running:
         request.config.stash[_STACK] = running
         yield running
+
+
+@pytest.fixture(scope="module")
+def client(stack: Stack) -> Iterator[OpenAI]:
+    """Return the client a user has, without retries."""
+    with OpenAI(base_url=f"{stack.url}/v1", api_key=stack.admin_key, max_retries=0) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def http(stack: Stack) -> Iterator[httpx.Client]:
+    """Return a plain HTTP client with the key."""
+    headers = {"Authorization": f"Bearer {stack.admin_key}"}
+    with httpx.Client(base_url=f"{stack.url}/v1", headers=headers, timeout=60) as made:
+        yield made
 
 
 @pytest.hookimpl(wrapper=True)

@@ -4,7 +4,6 @@ The stack's own supervision restarts what was killed; no test helps.
 """
 
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,21 +16,6 @@ from tests.integration.stack import Stack
 from tests.integration.waiting import until
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
-
-
-@pytest.fixture(scope="module")
-def client(stack: Stack) -> Iterator[OpenAI]:
-    """Return the client a user has, without retries."""
-    with OpenAI(base_url=f"{stack.url}/v1", api_key=stack.admin_key, max_retries=0) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def http(stack: Stack) -> Iterator[httpx.Client]:
-    """Return a plain HTTP client with the key."""
-    headers = {"Authorization": f"Bearer {stack.admin_key}"}
-    with httpx.Client(base_url=f"{stack.url}/v1", headers=headers, timeout=60) as made:
-        yield made
 
 
 @pytest.fixture(scope="module")

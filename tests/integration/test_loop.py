@@ -3,7 +3,6 @@
 The tests of this file run in order and build on one another, as a user's day does.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,21 +29,6 @@ class Trained:
     """The adapter version it made."""
     heldout: list[dict[str, Any]]
     """The rows it never saw."""
-
-
-@pytest.fixture(scope="module")
-def client(stack: Stack) -> Iterator[OpenAI]:
-    """Return the client a user has, without retries: a failed request shall be seen."""
-    with OpenAI(base_url=f"{stack.url}/v1", api_key=stack.admin_key, max_retries=0) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def http(stack: Stack) -> Iterator[httpx.Client]:
-    """Return a plain HTTP client with the key."""
-    headers = {"Authorization": f"Bearer {stack.admin_key}"}
-    with httpx.Client(base_url=f"{stack.url}/v1", headers=headers, timeout=60) as made:
-        yield made
 
 
 @pytest.fixture(scope="module")
