@@ -24,6 +24,8 @@ from service import uploads
 from service.auth import Keyring
 from service.bootstrap import announce, bootstrap
 from service.context import DEPENDENCIES
+from service.disconnect import Departures
+from service.front import Front
 from service.interaction_log import InteractionLog
 from service.metrics import ServiceMetrics
 from service.problems import handle
@@ -44,6 +46,7 @@ from service.routes import (
 from service.routing import RoutingTable
 from service.services import Services
 from service.snapshot import read_snapshot
+from service.tally import Tally
 from service.vllm import Engine
 
 RESTART_SECONDS = 1.0
@@ -57,7 +60,7 @@ _ADMINISTRATION = (files, fine_tuning, models, adapters, deployments, evaluation
 logger = logging.getLogger(__name__)
 
 
-def create_app(settings: Settings) -> Litestar:
+def create_app(settings: Settings) -> Front:
     """Return the application; its parts are started when it is served."""
 
     @asynccontextmanager
@@ -76,7 +79,7 @@ def create_app(settings: Settings) -> Litestar:
         route_handlers=[room.router for room in _ADMINISTRATION],
         middleware=[RequestLog()],
     )
-    return Litestar(
+    application = Litestar(
         route_handlers=[administration, *inference.handlers, *health.handlers],
         dependencies=DEPENDENCIES,
         exception_handlers={Exception: handle},
@@ -84,6 +87,7 @@ def create_app(settings: Settings) -> Litestar:
         logging_config=None,
         openapi_config=_openapi(),
     )
+    return Front(application)
 
 
 @asynccontextmanager
@@ -109,6 +113,7 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
             "keyring": services.keyring.run,
             "routing": services.routing.run,
             "reconcile": services.reconciler.run,
+            "departures": services.departures.run,
             "heartbeat": partial(keep_beating, store, "service"),
         }
         async with _background(writer), _background(loops):
@@ -135,6 +140,8 @@ def _wire(settings: Settings, store: Store) -> Services:
         reconciler=reconciler,
         interaction_log=InteractionLog(store, metrics),
         keyring=Keyring(store),
+        tally=Tally(metrics),
+        departures=Departures(),
     )
 
 
