@@ -31,6 +31,7 @@ class Connection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._is_paused = False
         self._is_spoiled = False
+        self._is_kept = False
         self.is_open = False
         """Whether the peer can still be written to."""
         self._begin()
@@ -95,7 +96,7 @@ class Connection(asyncio.Protocol):
             self._timer.cancel()
             self._timer = None
         is_clean = self.is_complete and not self._is_spoiled
-        if self.is_open and is_clean and self._parser.should_keep_alive():
+        if self.is_open and is_clean and self._is_kept:
             return True
         self.abort()
         return False
@@ -176,12 +177,14 @@ class Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take one header field."""
-        if len(self.headers) < MAX_HEAD_FIELDS:
+        if len(self.headers) < MAX_HEAD_FIELDS and not self._is_spoiled:
             self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         """Take the status; an interim answer is passed over."""
         status = self._parser.get_status_code()
+        if self._is_spoiled:
+            return
         if status < _FIRST_FINAL_STATUS:
             self.headers.clear()
             return
@@ -190,6 +193,8 @@ class Connection(asyncio.Protocol):
 
     def on_body(self, data: bytes) -> None:
         """Take a piece of the body."""
+        if self._is_spoiled:
+            return
         self._chunks.append(data)
         self._held_bytes += len(data)
         if self._held_bytes > READ_AHEAD_BYTES and not self._is_paused and self.is_open:
@@ -199,8 +204,9 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """Take the end of an answer."""
-        if self.status:
+        if self.status and not self._is_spoiled:
             self.is_complete = True
+            self._is_kept = self._parser.should_keep_alive()  # true only in this very moment
             self._wake()
 
     def _stage(self) -> Stage:
