@@ -47,6 +47,7 @@ from service.routing import RoutingTable
 from service.services import Services
 from service.snapshot import read_snapshot
 from service.tally import Tally
+from service.turnstile import Turnstile
 from service.vllm import Engine
 
 RESTART_SECONDS = 1.0
@@ -141,8 +142,19 @@ def _wire(settings: Settings, store: Store) -> Services:
         interaction_log=InteractionLog(store, metrics),
         keyring=Keyring(store),
         tally=Tally(metrics),
+        turnstile=_turnstile(settings, metrics),
         departures=Departures(),
     )
+
+
+def _turnstile(settings: Settings, metrics: ServiceMetrics) -> Turnstile:
+    turnstile = Turnstile(
+        places=settings.max_in_flight,
+        queue=settings.max_queued,
+        wait_seconds=settings.queue_seconds,
+    )
+    metrics.queued.set_function(lambda: turnstile.waiting)
+    return turnstile
 
 
 @asynccontextmanager

@@ -91,12 +91,21 @@ class Exchange:
             # Held before the first await: what is held is neither unloaded nor deleted.
             with self._services.reconciler.hold(route.model):
                 async with self._services.departures.watch(receive):
-                    await self._answer(route, send)
+                    await self._in_turn(route, send)
         except Exception as exc:
             self._outcome.status = problem_of(exc, self._request_id).status
             raise
         finally:
             self._report(route)
+
+    async def _in_turn(self, route: Route, send: Send) -> None:
+        turnstile = self._services.turnstile
+        if not turnstile.try_enter():
+            await turnstile.enter()
+        try:
+            await self._answer(route, send)
+        finally:
+            turnstile.leave()
 
     async def _answer(self, route: Route, send: Send) -> None:
         services, body = self._services, self._inquiry.body_for(route.model)

@@ -15,6 +15,7 @@ from service.metrics import ServiceMetrics
 from service.reconcile import Reconciler
 from service.routing import RoutingTable
 from service.tally import Tally
+from service.turnstile import Turnstile
 from service.vllm import Engine
 
 
@@ -42,5 +43,7 @@ class Services:
     """The valid API keys."""
     tally: Tally
     """Counts requests in the metrics."""
+    turnstile: Turnstile
+    """Bounds the requests in flight."""
     departures: Departures
     """Gives up requests whose client went away."""
