@@ -70,7 +70,7 @@ class CorkedTransport(asyncio.Transport):
 class CorkedProtocol(HttpToolsProtocol):
     """uvicorn's HTTP over a corked transport."""
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:  # type: ignore[override] # as asyncio types it
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take a new connection."""
         corked = CorkedTransport(cast("asyncio.Transport", transport), self.loop)
         super().connection_made(corked)
