@@ -86,8 +86,9 @@ class Exchange:
             route = self._services.routing.resolve(
                 self._inquiry.model,
                 caller_project=self._project,
-                unit=self._inquiry.unit,
+                unit_of=self._inquiry.unit_of,
                 draw=random.random(),  # noqa: S311 - a split, not a secret
+                now=time.time(),
             )
             # Held before the first await: what is held is neither unloaded nor deleted.
             with self._services.reconciler.hold(route.model):
@@ -184,6 +185,15 @@ class Exchange:
         self._measure(route, duration)
         if route is not None:
             self._services.interaction_log.record(self._interaction(route, duration))
+            if self._outcome.status == _OK:
+                self._services.shadows.offer(
+                    route,
+                    self._inquiry,
+                    endpoint=self._endpoint.name,
+                    path=self._endpoint.path,
+                    id_prefix=self._endpoint.id_prefix,
+                    request_id=self._request_id,
+                )
 
     def _measure(self, route: Route | None, duration_seconds: float) -> None:
         metrics, outcome, name = self._services.metrics, self._outcome, self._endpoint.name

@@ -16,8 +16,6 @@ from service.problems import new_request_id
 
 MAX_BODY_BYTES = 32 * 1024 * 1024
 """Largest request; a larger one is answered with 413."""
-UNIT_HEADER = "x-graftline-unit"
-"""Names the unit of a split when the body does not."""
 
 
 @post(
@@ -48,7 +46,7 @@ async def _exchange(request: Request[Any, Any, Any], endpoint: Endpoint) -> Exch
     return Exchange(
         request.app.state.services,
         endpoint=endpoint,
-        inquiry=decode_inquiry(await request.body(), request.headers.get(UNIT_HEADER)),
+        inquiry=decode_inquiry(await request.body(), request.headers.get),
         project=caller_of(request).project,
         request_id=request_id,
     )

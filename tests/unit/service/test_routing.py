@@ -1,6 +1,7 @@
 """Which version answers which name, for whom."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -59,9 +60,20 @@ def picture(versions: list[AdapterVersion], deployments: list[Deployment]) -> Sn
     )
 
 
+def nobody(_sources: Sequence[str]) -> None:
+    """Read no unit."""
+
+
 def route(snapshot: Snapshot, model: str, project: str = "p", **changes: Any) -> Route:
     """Return the route of a request without a unit, unless told."""
-    return resolve(snapshot, model, project, changes.get("unit"), changes.get("draw", 0.5))
+    return resolve(
+        snapshot,
+        model,
+        project,
+        unit_of=lambda _sources: changes.get("unit"),
+        draw=changes.get("draw", 0.5),
+        now=changes.get("now", 0.0),
+    )
 
 
 def test_the_base_model_is_open_to_every_project() -> None:
@@ -171,7 +183,7 @@ def test_before_the_first_picture_nothing_is_known() -> None:
         return picture([], [])
 
     with pytest.raises(Unavailable):
-        RoutingTable(read).resolve(BASE, caller_project="p", unit=None, draw=0.0)
+        RoutingTable(read).resolve(BASE, caller_project="p", unit_of=nobody, draw=0.0, now=0.0)
 
 
 async def test_a_refresh_changes_the_routes_at_once() -> None:
@@ -184,7 +196,7 @@ async def test_a_refresh_changes_the_routes_at_once() -> None:
     table = RoutingTable(read)
     await table.refresh()
     await table.refresh()
-    assert table.resolve("v1", caller_project="p", unit=None, draw=0.0).model == "v1"
+    assert table.resolve("v1", caller_project="p", unit_of=nobody, draw=0.0, now=0.0).model == "v1"
 
 
 async def test_a_failed_refresh_keeps_the_picture(monkeypatch: pytest.MonkeyPatch) -> None:
