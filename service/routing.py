@@ -15,8 +15,8 @@ from service.ramping import weight_at
 from service.snapshot import Snapshot
 from service.splitting import choose_arm, hash_unit, position_of
 
-REFRESH_SECONDS = 1.0
-"""Longest time that another process's change of a deployment stays unseen."""
+REFRESH_SECONDS = 0.5
+"""Time between two looks for another process's changes: with reading, it is seen in a second."""
 
 UnitOf = Callable[[Sequence[str]], str | None]
 """Returns the unit that stands in the first of some places of a request that name one."""

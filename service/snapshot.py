@@ -11,7 +11,7 @@ from registry.records import AdapterVersion, Deployment
 from registry.store import Store
 from registry.store.catalogue import Contents
 
-FULL_READ_SECONDS = 30.0
+FULL_READ_SECONDS = 60.0
 """Longest time between two readings of every row, whatever the stamp says."""
 
 
@@ -45,7 +45,7 @@ class Snapshot:
 class _Latest:
     contents: Contents
     snapshot: Snapshot
-    read_at: float
+    read_at: float  # when every row was read last
 
 
 class SnapshotReader:
@@ -68,11 +68,12 @@ class SnapshotReader:
         Raises:
             Unavailable: The database cannot be reached.
         """
-        latest, now = self._latest, self._clock()
-        if latest is not None and now - latest.read_at < FULL_READ_SECONDS:
+        latest, read_at = self._latest, self._clock()
+        if latest is not None and read_at - latest.read_at < FULL_READ_SECONDS:
             contents = await self._store.catalogue.read(latest.contents)
             if contents is latest.contents:
                 return latest.snapshot
+            read_at = latest.read_at
         else:
             contents = await self._store.catalogue.read()
         snapshot = Snapshot(
@@ -80,5 +81,5 @@ class SnapshotReader:
             versions={version.name: version for version in contents.versions},
             deployments={(each.project, each.name): each for each in contents.deployments},
         )
-        self._latest = _Latest(contents, snapshot, now)
+        self._latest = _Latest(contents, snapshot, read_at)
         return snapshot
