@@ -8,7 +8,7 @@ import pytest
 
 from registry.errors import Invalid, NotFound, Unavailable
 from registry.lifecycle import AdapterStatus
-from registry.records import ANY_PROJECT, AdapterVersion, Arm, Deployment
+from registry.records import ANY_PROJECT, AdapterVersion, Arm, Deployment, RampStep
 from service import routing
 from service.routing import Route, RoutingTable, resolve
 from service.snapshot import Snapshot
@@ -137,6 +137,35 @@ def test_a_unit_decides_whatever_the_draw() -> None:
     )
     found = {route(snapshot, "support", unit="u", draw=draw / 10).model for draw in range(10)}
     assert len(found) == 1
+
+
+def test_the_unit_is_read_where_the_deployment_says() -> None:
+    """And nowhere before the deployment is known."""
+    asked: list[Sequence[str]] = []
+
+    def unit_of(sources: Sequence[str]) -> str:
+        asked.append(sources)
+        return "u"
+
+    snapshot = picture([version("v1")], [deployment(unit_from=["metadata.conversation"])])
+    for model in ("support", "v1"):
+        resolve(snapshot, model, "p", unit_of=unit_of, draw=0.5, now=0.0)
+    assert asked == [["metadata.conversation"], ()]
+
+
+def test_a_ramp_is_where_the_clock_is() -> None:
+    """The same picture leads elsewhere later."""
+    ramp = [RampStep(at=10, weight=0.4), RampStep(at=20, weight=0.6)]
+    snapshot = picture([version("v1"), version("v2")], [deployment(candidate="v2", ramp=ramp)])
+    met = [route(snapshot, "support", draw=0.5, now=now).model for now in (9.0, 10.0, 20.0)]
+    assert met == ["v1", "v1", "v2"]
+
+
+def test_the_shadow_comes_with_the_route() -> None:
+    """A version that is asked for by its own name has none."""
+    snapshot = picture([version("v1")], [deployment(shadow="v2", shadow_share=0.5)])
+    found = [route(snapshot, model) for model in ("support", "v1")]
+    assert [(each.shadow, each.shadow_share) for each in found] == [("v2", 0.5), (None, 0.0)]
 
 
 def test_a_deployment_may_stand_on_the_base_model() -> None:

@@ -96,7 +96,7 @@ async def test_a_promotion_through_one_service_is_seen_by_the_other_within_a_sec
         answers = task.result()
         states = [(answer.arm, answer.model) for answer in answers]
         first_new = states.index((Arm.STABLE, NEW))
-        assert set(states[:first_new]) == before
+        assert set(states[:first_new]) <= before
         assert set(states[first_new:]) == {(Arm.STABLE, NEW)}
         assert answers[first_new].asked_at < promoted_at + AGREE_SECONDS
 
