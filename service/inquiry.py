@@ -4,7 +4,6 @@ It refuses to know prompts and sampling: every other field goes to the engine by
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TypeVar
 
 import msgspec
@@ -29,8 +28,7 @@ _stream_decoder = msgspec.json.Decoder(bool | None)
 _options_decoder = msgspec.json.Decoder(_StreamOptions | None)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Inquiry:
+class Inquiry(msgspec.Struct, frozen=True, kw_only=True):
     """One request for an answer."""
 
     model: str

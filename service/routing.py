@@ -6,7 +6,8 @@ It refuses to know the database and the engine: the picture is handed in.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from registry.errors import GraftlineError, Invalid, NotFound, Unavailable
 from registry.lifecycle import AdapterStatus
@@ -26,8 +27,7 @@ _GONE = frozenset({AdapterStatus.RETIRED, AdapterStatus.DELETED})
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Route:
+class Route(msgspec.Struct, frozen=True, kw_only=True):
     """Where a request goes."""
 
     model: str

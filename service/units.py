@@ -25,7 +25,7 @@ _HEADER = "header:"
 _MOST_ESCAPED = 12  # bytes of a character beyond 16 bits, as JSON may spell it
 _MAX_RAW_BYTES = MAX_UNIT_CHARACTERS * _MOST_ESCAPED + 2
 _SOURCE = re.compile(
-    r"header:[A-Za-z0-9-]{1,64}|[A-Za-z_][A-Za-z0-9_-]{0,63}|metadata\.[A-Za-z0-9_.-]{1,64}"
+    r"header:[A-Za-z0-9_-]{1,64}|[A-Za-z_][A-Za-z0-9_-]{0,63}|metadata\.[A-Za-z0-9_.-]{1,64}"
 )
 _NEVER = frozenset({"model", "stream", "messages", "prompt", "input", "metadata"})
 _SECRET = frozenset({"header:authorization", "header:cookie", "header:x-api-key"})
