@@ -95,6 +95,10 @@ async def test_a_ramp_needs_a_candidate(client: httpx.AsyncClient) -> None:
         {"to": 2.0, "seconds": 60},
         {"to": 1.0, "seconds": 60, "steps": 1000},
         {"from": 0.1, "to": 1.0, "seconds": 60},
+        {"to": 1.0, "seconds": 10**30},
+        {"to": 1.0, "seconds": 60, "start_at": 10**30},
+        {"to": 1.0, "seconds": 60, "start_at": -(10**30)},
+        [{"at": 10**30, "weight": 1.0}],
     ],
 )
 async def test_a_ramp_that_makes_no_sense_is_refused(

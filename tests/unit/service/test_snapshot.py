@@ -8,6 +8,7 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import update
 
+from registry.errors import Conflict, InUse
 from registry.lifecycle import AdapterStatus
 from registry.records import Deployment
 from registry.settings import Settings
@@ -150,17 +151,32 @@ async def test_stamp_and_rows_are_of_one_moment(store: Store) -> None:
         assert (await connection.execute(tables.deployments.select())).all() == before
 
 
+async def _point(store: Store, **names: str) -> None:
+    present = await store.deployments.get("support", project="default")
+    following = msgspec.structs.replace(next_generation(present, 2), **names)
+    line = change_of(following, "update", actor="k", reason=Reason(None))
+    await store.deployments.replace(following, line)
+
+
 async def test_what_only_a_shadow_names_is_deployed(store: Store) -> None:
     """It is wanted after what users meet."""
     shadow, candidate = await store.adapters.present()
-    present = await store.deployments.get("support", project="default")
-    following = msgspec.structs.replace(
-        next_generation(present, 2),
-        candidate=candidate.name,
-        shadow=shadow.name,
-        shadow_share=0.5,
-    )
-    line = change_of(following, "update", actor="k", reason=Reason(None))
-    await store.deployments.replace(following, line)
+    await _point(store, candidate=candidate.name, shadow=shadow.name)
     deployed = (await SnapshotReader(store, BASE)()).deployed()
     assert [version.name for version in deployed] == [candidate.name, shadow.name]
+
+
+async def test_a_shadow_cannot_be_retired(store: Store) -> None:
+    """While a deployment points at it."""
+    shadow = (await store.adapters.present())[0]
+    await _point(store, shadow=shadow.name)
+    with pytest.raises(InUse):
+        await store.adapters.retire(shadow.name, project="default")
+
+
+async def test_a_retired_version_becomes_no_shadow(store: Store) -> None:
+    """However the two requests met."""
+    shadow = (await store.adapters.present())[0]
+    await _retire(store)
+    with pytest.raises(Conflict):
+        await _point(store, shadow=shadow.name)
