@@ -70,6 +70,9 @@ class Settings(BaseSettings):
     """Inference requests that wait at a time; more are answered with 503."""
     queue_seconds: float = Field(default=30.0, gt=0)
     """Longest time an inference request waits for its turn, in seconds."""
+    shadow_concurrency: int = Field(default=4, ge=1)
+    """Copies of requests that one service process has in flight for shadows; more wait or are
+    dropped."""
     probe_min_effect_nats: float = Field(default=0.001, ge=0)
     """Smallest mean change of log-probability, in nats a token, that shows an adapter works."""
     probe_tolerance_nats: float = Field(default=0.15, gt=0)

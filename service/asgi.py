@@ -45,7 +45,8 @@ from service.routes import (
 )
 from service.routing import RoutingTable
 from service.services import Services
-from service.snapshot import read_snapshot
+from service.shadow import Shadows
+from service.snapshot import SnapshotReader
 from service.tally import Tally
 from service.turnstile import Turnstile
 from service.vllm import Engine
@@ -115,6 +116,7 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
             "routing": services.routing.run,
             "reconcile": services.reconciler.run,
             "departures": services.departures.run,
+            "shadows": services.shadows.run,
             "heartbeat": partial(keep_beating, store, "service"),
         }
         async with _background(writer), _background(loops):
@@ -127,9 +129,18 @@ def _wire(settings: Settings, store: Store) -> Services:
     engine = Engine(
         settings.engine_base_url, key, deadline_seconds=settings.request_deadline_seconds
     )
-    routing = RoutingTable(partial(read_snapshot, store, settings.base_name))
+    routing = RoutingTable(SnapshotReader(store, settings.base_name))
     reconciler = Reconciler(
         settings=settings, store=store, engine=engine, routing=routing, metrics=metrics
+    )
+    interaction_log = InteractionLog(store, metrics)
+    shadows = Shadows(
+        engine=engine,
+        reconciler=reconciler,
+        routing=routing,
+        interaction_log=interaction_log,
+        metrics=metrics,
+        concurrency=settings.shadow_concurrency,
     )
     return Services(
         settings=settings,
@@ -139,7 +150,8 @@ def _wire(settings: Settings, store: Store) -> Services:
         engine=engine,
         routing=routing,
         reconciler=reconciler,
-        interaction_log=InteractionLog(store, metrics),
+        interaction_log=interaction_log,
+        shadows=shadows,
         keyring=Keyring(store),
         tally=Tally(metrics),
         turnstile=_turnstile(settings, metrics),

@@ -24,7 +24,7 @@ CLIENT_LEFT = 499
 """Status we report when the client closed the connection first; nobody sees it."""
 STREAM_BROKE = 502
 """Status we report when a stream that began well did not end well."""
-_NOT_FOUND = 404
+_OK, _NOT_FOUND = 200, 404
 _ATTEMPTS = 2
 _RELOAD_SECONDS = 2
 
@@ -85,8 +85,9 @@ class Exchange:
             route = self._services.routing.resolve(
                 self._inquiry.model,
                 caller_project=self._project,
-                unit=self._inquiry.unit,
+                unit_of=self._inquiry.unit_of,
                 draw=random.random(),  # noqa: S311 - a split, not a secret
+                now=time.time(),
             )
             # Held before the first await: what is held is neither unloaded nor deleted.
             with self._services.reconciler.hold(route.model):
@@ -192,6 +193,15 @@ class Exchange:
         self._measure(route, duration)
         if route is not None:
             self._services.interaction_log.record(self._interaction(route, duration))
+            if self._outcome.status == _OK:
+                self._services.shadows.offer(
+                    route,
+                    self._inquiry,
+                    endpoint=self._endpoint.name,
+                    path=self._endpoint.path,
+                    id_prefix=self._endpoint.id_prefix,
+                    request_id=self._request_id,
+                )
 
     def _measure(self, route: Route | None, duration_seconds: float) -> None:
         outcome, name = self._outcome, self._endpoint.name

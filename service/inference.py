@@ -20,8 +20,6 @@ from service.services import Services
 
 MAX_BODY_BYTES = 32 * 1024 * 1024
 """Largest request; a larger one is answered with 413."""
-UNIT_HEADER = "x-graftline-unit"
-"""Names the unit of a split when the body does not."""
 INFERENCE_BY_PATH = {endpoint.path: endpoint for endpoint in (CHAT, COMPLETIONS)}
 """The engine's doors for inference, and the only ones."""
 _UNEXPECTED = 500
@@ -66,7 +64,7 @@ class Inference:
         exchange = Exchange(
             self._services,
             endpoint=self._endpoint,
-            inquiry=decode_inquiry(body, headers.get(UNIT_HEADER)),
+            inquiry=decode_inquiry(body, headers.get),
             project=key.project,
             request_id=request_id,
         )

@@ -58,6 +58,13 @@ class ServiceMetrics:
             "Inference requests that wait because as many as may be are in flight.",
             registry=registry,
         )
+        self.shadow_copies = Counter(
+            "graftline_shadow_copies",
+            "Copies of requests for a shadow: `answered`, `failed`, `dropped` for want of room, or "
+            "`unready` when the shadow was not loaded. Requests that were not drawn are excluded.",
+            ["deployment", "outcome"],
+            registry=registry,
+        )
         self._declare_adapters(registry)
         self._declare_interactions(registry)
         Info("graftline_build", "What is running.", registry=registry).info(

@@ -5,16 +5,47 @@ It refuses to know the store and the engine; it works on records that were read.
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import msgspec
 
 from registry.errors import Conflict, Invalid, NotPromotable
 from registry.lifecycle import AdapterStatus
 from registry.records import AdapterVersion, Deployment, DeploymentChange, Evaluation, Verdict
-from service.wire.deployments import UpdateDeployment, Weights
+from service.trial import settled, with_trial
+from service.wire.deployments import CreateDeployment, UpdateDeployment
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_SMALLEST = 1e-9
+MAX_REASON_CHARACTERS = 2000
+"""Longest reason."""
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a deployment was changed."""
+
+    words: str | None
+    """What the caller said; none when nothing was said."""
+    is_override: bool = False
+    """Whether a version became stable without the verdict `go`."""
+
+
+def reason_of(said: str | None, override: str | None = None) -> Reason:
+    """Return the reason to record.
+
+    Args:
+        said: The reason of the change.
+        override: The reason of an override, if one was needed.
+
+    Raises:
+        Invalid: It is empty or too long.
+    """
+    if said is not None and not said.strip():
+        raise Invalid("'reason' is empty; say why, or leave it out.", "reason")
+    words = "\n".join(dict.fromkeys(each for each in (override, said) if each is not None))
+    if len(words) > MAX_REASON_CHARACTERS:
+        raise Invalid(f"A reason has at most {MAX_REASON_CHARACTERS} characters.", "reason")
+    return Reason(words or None, override is not None)
 
 
 def check_name(name: str, base_name: str) -> None:
@@ -36,35 +67,35 @@ def check_name(name: str, base_name: str) -> None:
         raise Conflict(f"'{name}' is the base model's name.")
 
 
-def candidate_weight(weight: float | None, weights: Weights | None) -> float | None:
-    """Return the share of the candidate that a request asks for; none when it asks for none.
+def created(
+    request: CreateDeployment, *, project: str, base_name: str, salt: str, now: int
+) -> Deployment:
+    """Return a new deployment.
+
+    Args:
+        request: What is asked for.
+        project: The caller's.
+        base_name: The base model's name.
+        salt: A new salt.
+        now: Unix time in seconds.
 
     Raises:
-        Invalid: Both forms are given, or the shares are not shares.
+        Invalid: The name is none, or the request contradicts itself.
+        Conflict: The base model has the name.
     """
-    if weights is not None:
-        if weight is not None:
-            raise Invalid("Give 'weights' or 'candidate_weight', not both.", "weights")
-        if abs(weights.stable + weights.candidate - 1) > _SMALLEST:
-            raise Invalid("'weights' must add up to 1.", "weights")
-        weight = weights.candidate
-    if weight is not None and not 0 <= weight <= 1:
-        name = "candidate_weight" if weights is None else "weights"
-        raise Invalid("A weight must lie between 0 and 1.", name)
-    return weight
-
-
-def check_trial(deployment: Deployment) -> None:
-    """Check that candidate and weight fit together.
-
-    Raises:
-        Invalid: There is a weight without a candidate, or the candidate is stable already.
-    """
-    if deployment.candidate is None and deployment.candidate_weight > 0:
-        message = "There is no candidate that could meet a share of the units."
-        raise Invalid(message, "candidate_weight")
-    if deployment.candidate == deployment.stable:
-        raise Invalid("The candidate is the stable version already.", "candidate")
+    check_name(request.name, base_name)
+    bare = Deployment(
+        name=request.name,
+        project=project,
+        stable=request.stable,
+        candidate=None,
+        candidate_weight=0.0,
+        salt=salt,
+        generation=1,
+        created_at=now,
+        updated_at=now,
+    )
+    return with_trial(bare, request, salt=salt, now=now)
 
 
 def updated(present: Deployment, request: UpdateDeployment, *, salt: str, now: int) -> Deployment:
@@ -73,8 +104,7 @@ def updated(present: Deployment, request: UpdateDeployment, *, salt: str, now: i
     Args:
         present: As it is.
         request: What changes.
-        salt: A new salt. A new candidate starts a new experiment, whose units must be drawn
-            independently of the last one's; a mere change of weight keeps every unit's place.
+        salt: A new salt, for a new candidate.
         now: Unix time in seconds.
 
     Raises:
@@ -84,22 +114,22 @@ def updated(present: Deployment, request: UpdateDeployment, *, salt: str, now: i
     if request.stable is not None:
         message = "'stable' changes by promotion or rollback, not by an update."
         raise Invalid(message, "stable")
-    if request.generation is not None and request.generation != present.generation:
+    check_generation(present, request.generation)
+    return with_trial(next_generation(present, now), request, salt=salt, now=now)
+
+
+def check_generation(present: Deployment, seen: int | None) -> None:
+    """Check that the caller saw the newest generation, if it says which one it saw.
+
+    Raises:
+        Conflict: There was another since.
+    """
+    if seen is not None and seen != present.generation:
         message = (
             f"The deployment '{present.name}' is at generation {present.generation}, "
-            f"not {request.generation}; read it again."
+            f"not {seen}; read it again."
         )
         raise Conflict(message)
-    weight = candidate_weight(request.candidate_weight, request.weights)
-    following = next_generation(present, now)
-    if request.candidate is not msgspec.UNSET and request.candidate != present.candidate:
-        following = msgspec.structs.replace(
-            following, candidate=request.candidate, candidate_weight=0.0, salt=salt
-        )
-    if weight is not None:
-        following = msgspec.structs.replace(following, candidate_weight=weight)
-    check_trial(following)
-    return following
 
 
 def promoted(present: Deployment, now: int) -> Deployment:
@@ -110,7 +140,7 @@ def promoted(present: Deployment, now: int) -> Deployment:
     """
     if present.candidate is None:
         raise Conflict(f"The deployment '{present.name}' has no candidate to promote.")
-    return _settled(present, present.candidate, now)
+    return settled(next_generation(present, now), present.candidate)
 
 
 def rolled_back(present: Deployment, history: Iterable[DeploymentChange], now: int) -> Deployment:
@@ -127,7 +157,7 @@ def rolled_back(present: Deployment, history: Iterable[DeploymentChange], now: i
     earlier = previous_stable(history)
     if earlier is None:
         raise Conflict(f"The deployment '{present.name}' has no earlier stable version.")
-    return _settled(present, earlier, now)
+    return settled(next_generation(present, now), earlier)
 
 
 def previous_stable(history: Iterable[DeploymentChange]) -> str | None:
@@ -196,7 +226,7 @@ def next_generation(present: Deployment, now: int) -> Deployment:
 
 
 def change_of(
-    deployment: Deployment, action: str, *, actor: str, reason: str | None = None
+    deployment: Deployment, action: str, *, actor: str, reason: Reason
 ) -> DeploymentChange:
     """Return the line of history for a deployment's newest generation."""
     return DeploymentChange(
@@ -209,13 +239,13 @@ def change_of(
         stable=deployment.stable,
         candidate=deployment.candidate,
         candidate_weight=deployment.candidate_weight,
-        reason=reason,
+        reason=reason.words,
+        is_override=reason.is_override,
+        ramp=deployment.ramp,
+        shadow=deployment.shadow,
+        shadow_share=deployment.shadow_share,
+        unit_from=deployment.unit_from,
     )
-
-
-def _settled(present: Deployment, stable: str, now: int) -> Deployment:
-    following = next_generation(present, now)
-    return msgspec.structs.replace(following, stable=stable, candidate=None, candidate_weight=0.0)
 
 
 def _verdict(version: AdapterVersion, latest: Evaluation | None) -> Verdict | None:

@@ -5,25 +5,29 @@ It refuses to know the database and the engine: the picture is handed in.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+
+import msgspec
 
 from registry.errors import GraftlineError, Invalid, NotFound, Unavailable
 from registry.lifecycle import AdapterStatus
 from registry.records import ANY_PROJECT, AdapterVersion, Arm, Deployment
+from service.ramping import weight_at
 from service.snapshot import Snapshot
 from service.splitting import choose_arm, hash_unit, position_of
 
-REFRESH_SECONDS = 1.0
-"""Longest time that another process's change of a deployment stays unseen."""
+REFRESH_SECONDS = 0.5
+"""Time between two looks for another process's changes: with reading, it is seen in a second."""
+
+UnitOf = Callable[[Sequence[str]], str | None]
+"""Returns the unit that stands in the first of some places of a request that name one."""
 
 _GONE = frozenset({AdapterStatus.RETIRED, AdapterStatus.DELETED})
 
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Route:
+class Route(msgspec.Struct, frozen=True, kw_only=True):
     """Where a request goes."""
 
     model: str
@@ -38,6 +42,10 @@ class Route:
     """The deployment's side that answers."""
     unit_hash: str | None
     """Hash of the unit, when the request names one."""
+    shadow: str | None = None
+    """The version that may get a copy of the request."""
+    shadow_share: float = 0.0
+    """Share of requests of which it gets a copy."""
 
 
 class RoutingTable:
@@ -60,9 +68,11 @@ class RoutingTable:
             raise Unavailable("service", "The service is starting; try again.", 1)
         return self._snapshot
 
-    def resolve(self, model: str, *, caller_project: str, unit: str | None, draw: float) -> Route:
+    def resolve(
+        self, model: str, *, caller_project: str, unit_of: UnitOf, draw: float, now: float
+    ) -> Route:
         """Return the route of a request; see `resolve`."""
-        return resolve(self.snapshot, model, caller_project, unit, draw)
+        return resolve(self.snapshot, model, caller_project, unit_of=unit_of, draw=draw, now=now)
 
     async def refresh(self) -> None:
         """Read the picture again, at once.
@@ -84,7 +94,13 @@ class RoutingTable:
 
 
 def resolve(
-    snapshot: Snapshot, model: str, caller_project: str, unit: str | None, draw: float
+    snapshot: Snapshot,
+    model: str,
+    caller_project: str,
+    *,
+    unit_of: UnitOf,
+    draw: float,
+    now: float,
 ) -> Route:
     """Return the route of a request.
 
@@ -92,23 +108,26 @@ def resolve(
         snapshot: What can be asked for.
         model: The name in the request: the base model, a version, or a deployment.
         caller_project: Project of the key; `*` sees every project.
-        unit: What is randomised, such as an end user; none makes the arm depend on `draw`.
+        unit_of: Reads what is randomised, such as an end user, from the places that the deployment
+            names (from the default ones when it names none); none makes the arm depend on `draw`.
         draw: A random number in [0, 1).
+        now: Unix time in seconds, at which a ramp stands.
 
     Raises:
         NotFound: Nothing of this name is visible to the caller.
-        Invalid: Several projects have a deployment of this name and the key sees them all.
+        Invalid: Several projects have a deployment of this name and the key sees them all, or the
+            unit is none.
     """
     if model == snapshot.base:
-        return _direct(model, None, caller_project, unit)
+        return _direct(model, None, caller_project, unit_of(()))
     version = snapshot.versions.get(model)
     if version is not None and _visible(version.project, caller_project):
-        return _direct(model, _standing(version), version.project, unit)
+        return _direct(model, _standing(version), version.project, unit_of(()))
     deployment = _deployment(snapshot, model, caller_project)
+    unit = unit_of(deployment.unit_from)
     hashed = None if unit is None else hash_unit(deployment.salt, unit)
     position = draw if hashed is None else position_of(hashed)
-    weight = deployment.candidate_weight if deployment.candidate is not None else 0.0
-    arm = choose_arm(position, weight)
+    arm = choose_arm(position, weight_at(deployment, now))
     target = deployment.candidate if arm is Arm.CANDIDATE else deployment.stable
     return Route(
         model=target or deployment.stable,
@@ -117,6 +136,8 @@ def resolve(
         deployment=deployment.name,
         arm=arm,
         unit_hash=hashed,
+        shadow=deployment.shadow,
+        shadow_share=deployment.shadow_share,
     )
 
 

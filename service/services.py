@@ -14,6 +14,7 @@ from service.interaction_log import InteractionLog
 from service.metrics import ServiceMetrics
 from service.reconcile import Reconciler
 from service.routing import RoutingTable
+from service.shadow import Shadows
 from service.tally import Tally
 from service.turnstile import Turnstile
 from service.vllm import Engine
@@ -39,6 +40,8 @@ class Services:
     """Keeps the engine's adapters as wanted, and knows which are loaded."""
     interaction_log: InteractionLog
     """Writes interactions behind the requests."""
+    shadows: Shadows
+    """Answers copies of requests, unseen."""
     keyring: Keyring
     """The valid API keys."""
     tally: Tally

@@ -108,7 +108,12 @@ class Serving:
         return version
 
     async def deploy(
-        self, name: str, stable: str, candidate: str | None = None, weight: float = 0.0
+        self,
+        name: str,
+        stable: str,
+        candidate: str | None = None,
+        weight: float = 0.0,
+        **changes: Any,
     ) -> Deployment:
         """Make a deployment."""
         deployment = Deployment(
@@ -121,6 +126,7 @@ class Serving:
             generation=1,
             created_at=1,
             updated_at=1,
+            **changes,
         )
         change = DeploymentChange(
             deployment=name,

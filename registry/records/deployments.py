@@ -84,13 +84,19 @@ class DeploymentChange(Record, frozen=True, kw_only=True):
     candidate_weight: float
     """Weight after the change."""
     reason: str | None = None
-    """The reason of an override."""
+    """Why, in the words of whoever changed it."""
+    is_override: bool = False
+    """Whether a version became stable without the verdict `go`."""
     ramp: list[RampStep] = msgspec.field(default_factory=list)
     """Ramp after the change."""
     shadow: str | None = None
     """Shadow after the change."""
     shadow_share: float = 0.0
     """Share of copied requests after the change."""
+    unit_from: list[str] = msgspec.field(default_factory=list)
+    """Where the unit is read after the change; empty for the default."""
+    seq: int = 0
+    """Its place in the order of all changes; given by the store."""
 
 
 class ArmOutcome(Record, frozen=True, kw_only=True):

@@ -5,6 +5,7 @@ It refuses to know what the records are used for.
 
 from registry.settings import Settings
 from registry.store.adapters import Adapters
+from registry.store.catalogue import Catalogue
 from registry.store.database import Database
 from registry.store.deployments import Deployments
 from registry.store.evaluations import Evaluations
@@ -24,6 +25,7 @@ class Store:
         self.jobs = Jobs(database)
         self.adapters = Adapters(database)
         self.deployments = Deployments(database)
+        self.catalogue = Catalogue(database)
         self.evaluations = Evaluations(database)
         self.interactions = Interactions(database)
         self.keys = Keys(database)

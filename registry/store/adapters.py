@@ -71,7 +71,7 @@ class Adapters:
         table, users = tables.adapters, tables.deployments
         query = select(table).where(table.c.name == name, table.c.project == project)
         pointing = select(users.c.name).where(
-            or_(users.c.stable == name, users.c.candidate == name)
+            or_(users.c.stable == name, users.c.candidate == name, users.c.shadow == name)
         )
         async with self._database.write() as connection:
             # The row's lock keeps a deployment from starting to point at it meanwhile: see

@@ -24,7 +24,7 @@ _POSTGRES_LOCK = 7_241_016
 
 
 class Database:
-    """An engine with two kinds of transaction: `read` and `write`."""
+    """An engine with three kinds of transaction: `read`, `read_as_one` and `write`."""
 
     def __init__(self, url: str) -> None:
         self.is_sqlite = url.startswith("sqlite")
@@ -46,6 +46,22 @@ class Database:
         with _translated():
             async with self.engine.connect() as connection, connection.begin():
                 yield connection
+
+    @asynccontextmanager
+    async def read_as_one(self) -> AsyncIterator[AsyncConnection]:
+        """Open a transaction that only reads, and whose statements all see the same moment.
+
+        On SQLite every transaction does; on PostgreSQL only from REPEATABLE READ upwards.
+
+        Raises:
+            Unavailable: The database cannot be reached.
+        """
+        with _translated():
+            async with self.engine.connect() as connection:
+                if not self.is_sqlite:
+                    await connection.execution_options(isolation_level="REPEATABLE READ")
+                async with connection.begin():
+                    yield connection
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:

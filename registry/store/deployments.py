@@ -3,7 +3,9 @@
 It refuses to know how a request is routed.
 """
 
-from sqlalchemy import delete, insert, select, update
+from typing import Any
+
+from sqlalchemy import Insert, Select, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -12,7 +14,7 @@ from registry.lifecycle import AdapterStatus
 from registry.records import Deployment, DeploymentChange
 from registry.store import tables
 from registry.store.database import Database
-from registry.store.rows import columns, fetch_all, fetch_first
+from registry.store.rows import Page, columns, fetch_all, fetch_first, fetch_page
 
 _USABLE = frozenset({AdapterStatus.PUBLISHED, AdapterStatus.READY})
 
@@ -34,9 +36,7 @@ class Deployments:
                 await _require_usable(connection, deployment)
                 values = columns(deployment)
                 await connection.execute(insert(tables.deployments).values(**values))
-                await connection.execute(
-                    insert(tables.deployment_changes).values(**columns(change))
-                )
+                await connection.execute(_line(change))
         except IntegrityError as exc:
             raise Conflict(f"The deployment '{deployment.name}' exists already.") from exc
 
@@ -85,7 +85,7 @@ class Deployments:
             if not changed.rowcount:
                 message = f"The deployment '{deployment.name}' was changed meanwhile; try again."
                 raise Conflict(message)
-            await connection.execute(insert(tables.deployment_changes).values(**columns(change)))
+            await connection.execute(_line(change))
 
     async def delete(self, name: str, change: DeploymentChange) -> None:
         """Delete a deployment; its history stays.
@@ -98,24 +98,55 @@ class Deployments:
         async with self._database.write() as connection:
             if not (await connection.execute(delete(table).where(chosen))).rowcount:
                 raise NotFound("deployment", name)
-            await connection.execute(insert(tables.deployment_changes).values(**columns(change)))
+            await connection.execute(_line(change))
 
     async def history(self, name: str, *, project: str) -> list[DeploymentChange]:
-        """Return a deployment's history, newest first."""
-        table = tables.deployment_changes
-        query = (
-            select(table)
-            .where(table.c.deployment == name, table.c.project == project)
-            .order_by(table.c.seq.desc())
-        )
+        """Return a deployment's whole history, newest first."""
+        query = _changes(name, project).order_by(tables.deployment_changes.c.seq.desc())
         async with self._database.read() as connection:
             return await fetch_all(connection, query, DeploymentChange)
+
+    async def history_page(
+        self, name: str, *, project: str, after: int | None, limit: int
+    ) -> Page[DeploymentChange]:
+        """Return a page of a deployment's history, newest first; a deleted one has its history.
+
+        Args:
+            name: The deployment's name.
+            project: Its project.
+            after: `seq` of the change before the page.
+            limit: Most changes on the page.
+
+        Raises:
+            NotFound: The history has no change `after`.
+        """
+        async with self._database.read() as connection:
+            return await fetch_page(
+                connection,
+                _changes(name, project),
+                DeploymentChange,
+                table=tables.deployment_changes,
+                after=after,
+                limit=limit,
+                key="seq",
+            )
+
+
+def _changes(name: str, project: str) -> Select[Any]:
+    table = tables.deployment_changes
+    return select(table).where(table.c.deployment == name, table.c.project == project)
+
+
+def _line(change: DeploymentChange) -> Insert:
+    values = columns(change)
+    del values["seq"]  # the database counts
+    return insert(tables.deployment_changes).values(**values)
 
 
 async def _require_usable(connection: AsyncConnection, deployment: Deployment) -> None:
     """Check that no version the deployment points at is gone, and keep it until the commit."""
     table = tables.adapters
-    pointed = [deployment.stable, deployment.candidate]
+    pointed = [deployment.stable, deployment.candidate, deployment.shadow]
     query = select(table.c.name, table.c.status).where(table.c.name.in_(pointed))
     for name, status in await connection.execute(query.order_by(table.c.seq).with_for_update()):
         if status not in _USABLE:

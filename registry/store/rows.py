@@ -60,7 +60,7 @@ async def fetch_page(
     kind: type[R],
     *,
     table: Table,
-    after: str | None,
+    after: str | int | None,
     limit: int,
     key: str = "id",
     ascending: bool = False,
@@ -78,7 +78,7 @@ async def fetch_page(
         cursor = query.with_only_columns(seq).where(table.c[key] == after)
         place = (await connection.execute(cursor)).scalar_one_or_none()
         if place is None:
-            raise NotFound("cursor", after)
+            raise NotFound("cursor", str(after))
         query = query.where(seq > place if ascending else seq < place)
     size = max(1, min(limit, MAX_PAGE))
     query = query.order_by(seq if ascending else seq.desc()).limit(size + 1)

@@ -167,6 +167,8 @@ deployment_changes = Table(
     _json("ramp", default="[]"),
     Column("shadow", String(255)),
     Column("shadow_share", Float, nullable=False, server_default="0"),
+    _json("unit_from", default="[]"),
+    Column("is_override", Boolean, nullable=False, server_default=false()),
     Index("ix_deployment_changes_name", "project", "deployment"),
 )
 

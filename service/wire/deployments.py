@@ -8,8 +8,12 @@ from typing import Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from registry.records import ArmOutcome, Deployment, DeploymentChange
+from registry.records import ArmOutcome, Deployment, DeploymentChange, RampStep
 from service.scores import wilson
+from service.units import DEFAULT_SOURCES
+
+CHANGE_PREFIX = "change-"
+"""What comes before a change's number in its id."""
 
 
 class Weights(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,39 +25,75 @@ class Weights(msgspec.Struct, frozen=True, kw_only=True):
     """Share that meets the candidate."""
 
 
-class CreateDeployment(msgspec.Struct, frozen=True, kw_only=True):
+class RampPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """A ramp in even steps."""
+
+    from_: float | None = msgspec.field(default=None, name="from")
+    """Weight at the start; by default the one in force."""
+    to: float
+    """Weight at the end."""
+    start_at: int | None = None
+    """Unix time in seconds; by default now."""
+    seconds: int
+    """From the start to the end; at least one for each step."""
+    steps: int = 10
+    """Number of steps after the start, 1 to 99."""
+
+
+class TrialRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What a request may say about the versions beside the stable one, and about the units."""
+
+    candidate: str | UnsetType | None = UNSET
+    """The version on trial; null ends the trial."""
+    candidate_weight: float | None = None
+    """Share of units that meet the candidate, 0 to 1; it ends a ramp."""
+    weights: Weights | None = None
+    """The same, by arm."""
+    ramp: list[RampStep] | RampPlan | UnsetType | None = UNSET
+    """Weights to come: steps of Unix time and weight, or a plan; null ends a ramp where it is."""
+    ramp_may_fall: bool = False
+    """Whether the ramp may lower the weight."""
+    shadow: str | UnsetType | None = UNSET
+    """The version that answers copies of requests, unseen; null for none."""
+    shadow_share: float | None = None
+    """Share of answered requests that are copied to the shadow, 0 to 1."""
+    unit_from: list[str] | UnsetType | None = UNSET
+    """Where the unit is read, in order: fields of the body, `metadata.NAME`, `header:NAME`; null
+    for `safety_identifier`, `user`, `header:x-graftline-unit`."""
+    reason: str | None = None
+    """Why; recorded."""
+
+
+class CreateDeployment(TrialRequest, frozen=True, kw_only=True):
     """A request for a new public name."""
 
     name: str
     """What clients will send as `model`: letters, digits, dots, dashes, underscores; at most 64."""
     stable: str
     """The base model or an adapter version."""
-    candidate: str | None = None
-    """The version on trial."""
-    candidate_weight: float | None = None
-    """Share of units that meet the candidate, 0 to 1; 0 by default."""
-    weights: Weights | None = None
-    """The same, by arm."""
     override_reason: str | None = None
     """Why a stable version is right without the verdict `go`; recorded."""
 
 
-class UpdateDeployment(msgspec.Struct, frozen=True, kw_only=True):
-    """A request to change the trial; absent fields stay as they are."""
+class UpdateDeployment(TrialRequest, frozen=True, kw_only=True):
+    """A request to change a deployment; absent fields stay as they are."""
 
-    candidate: str | UnsetType | None = UNSET
-    """The version on trial; null ends the trial."""
-    candidate_weight: float | None = None
-    """Share of units that meet the candidate, 0 to 1."""
-    weights: Weights | None = None
-    """The same, by arm."""
     generation: int | None = None
     """The generation the caller saw; the change is refused if there was another since."""
     stable: str | None = None
     """Refused: promote or roll back instead."""
 
 
-class Promote(msgspec.Struct, frozen=True, kw_only=True):
+class RollBack(msgspec.Struct, frozen=True, kw_only=True):
+    """A request to return to the stable version before the present one."""
+
+    generation: int | None = None
+    """The generation the caller saw; the change is refused if there was another since."""
+    reason: str | None = None
+    """Why; recorded."""
+
+
+class Promote(RollBack, frozen=True, kw_only=True):
     """A request to make the candidate stable."""
 
     override_reason: str | None = None
@@ -64,7 +104,7 @@ class ArmObject(msgspec.Struct, frozen=True, kw_only=True):
     """What one version did as one arm so far."""
 
     arm: str
-    """`stable` or `candidate`."""
+    """`stable`, `candidate` or `shadow`."""
     model: str
     """The version."""
     interactions: int
@@ -84,6 +124,10 @@ class ArmObject(msgspec.Struct, frozen=True, kw_only=True):
 class ChangeObject(msgspec.Struct, frozen=True, kw_only=True):
     """One line of history."""
 
+    id: str
+    """`change-` and its number; a page follows it when `after` names it."""
+    object: Literal["deployment.change"] = "deployment.change"
+    """Always `deployment.change`."""
     generation: int
     """The generation this change made."""
     action: str
@@ -97,9 +141,19 @@ class ChangeObject(msgspec.Struct, frozen=True, kw_only=True):
     candidate: str | None
     """Candidate after the change."""
     candidate_weight: float
-    """Weight after the change."""
+    """Weight after the change, before the ramp's first step."""
+    ramp: list[RampStep]
+    """Ramp after the change."""
+    shadow: str | None
+    """Shadow after the change."""
+    shadow_share: float
+    """Share of copied requests after the change."""
+    unit_from: list[str]
+    """Where the unit is read after the change."""
     reason: str | None
-    """The reason of an override."""
+    """Why, in the words of whoever changed it."""
+    is_override: bool
+    """Whether a version became stable without the verdict `go`."""
 
 
 class DeploymentObject(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,9 +170,19 @@ class DeploymentObject(msgspec.Struct, frozen=True, kw_only=True):
     candidate: str | None
     """The version on trial."""
     candidate_weight: float
-    """Share of units that meet the candidate."""
+    """Share of units that meet the candidate, before the ramp's first step."""
     weights: Weights
     """The same, by arm."""
+    weight_now: float
+    """Share of units that meet the candidate at the moment of this answer."""
+    ramp: list[RampStep]
+    """Weights to come and those that came, by time; empty without a ramp."""
+    shadow: str | None
+    """The version that answers copies of requests, unseen."""
+    shadow_share: float
+    """Share of answered requests that are copied to the shadow."""
+    unit_from: list[str]
+    """Where the unit is read, in order."""
     generation: int
     """Counts its changes."""
     created_at: int
@@ -128,12 +192,13 @@ class DeploymentObject(msgspec.Struct, frozen=True, kw_only=True):
     arms: list[ArmObject] | None = None
     """What each version did so far; null in lists."""
     history: list[ChangeObject] | None = None
-    """Who changed what, newest first; null in lists."""
+    """Who changed what, newest first, the last 20 changes; null in lists."""
 
 
 def deployment_object(
     deployment: Deployment,
     *,
+    weight_now: float,
     outcomes: list[ArmOutcome] | None = None,
     history: list[DeploymentChange] | None = None,
 ) -> DeploymentObject:
@@ -146,11 +211,16 @@ def deployment_object(
         candidate=deployment.candidate,
         candidate_weight=weight,
         weights=Weights(stable=1 - weight, candidate=weight),
+        weight_now=weight_now,
+        ramp=deployment.ramp,
+        shadow=deployment.shadow,
+        shadow_share=deployment.shadow_share,
+        unit_from=deployment.unit_from or list(DEFAULT_SOURCES),
         generation=deployment.generation,
         created_at=deployment.created_at,
         updated_at=deployment.updated_at,
         arms=None if outcomes is None else [_arm_object(outcome) for outcome in outcomes],
-        history=None if history is None else [_change_object(change) for change in history],
+        history=None if history is None else [change_object(change) for change in history],
     )
 
 
@@ -168,8 +238,10 @@ def _arm_object(outcome: ArmOutcome) -> ArmObject:
     )
 
 
-def _change_object(change: DeploymentChange) -> ChangeObject:
+def change_object(change: DeploymentChange) -> ChangeObject:
+    """Return a line of history as it goes over the wire."""
     return ChangeObject(
+        id=f"{CHANGE_PREFIX}{change.seq}",
         generation=change.generation,
         action=change.action,
         actor=change.actor,
@@ -177,5 +249,10 @@ def _change_object(change: DeploymentChange) -> ChangeObject:
         stable=change.stable,
         candidate=change.candidate,
         candidate_weight=change.candidate_weight,
+        ramp=change.ramp,
+        shadow=change.shadow,
+        shadow_share=change.shadow_share,
+        unit_from=change.unit_from or list(DEFAULT_SOURCES),
         reason=change.reason,
+        is_override=change.is_override,
     )

@@ -36,6 +36,8 @@ class Faults:
     """Every answer of an adapter has this status."""
     gate: asyncio.Event | None = None
     """Answers wait for it, after their first event if they are streamed."""
+    gated_model: str | None = None
+    """The only model whose answers wait at the gate; every model's when none."""
     load_gate: asyncio.Event | None = None
     """Loads wait for it."""
 
@@ -168,7 +170,7 @@ class FakeVllm:
         try:
             if body.get("stream"):
                 return await self._stream(request, body, shape, head, pieces, usage)
-            await self._pass_gate()
+            await self._pass_gate(body)
         except (asyncio.CancelledError, ConnectionResetError):
             self.aborted += 1
             async with self.changed:
@@ -202,7 +204,7 @@ class FakeVllm:
             choice = shape.piece(piece) | {"finish_reason": None}
             await response.write(_event(head | {"choices": [choice]}))
             if index == 0:
-                await self._pass_gate()
+                await self._pass_gate(body)
         last = shape.piece("") | {"finish_reason": "stop"}
         await response.write(_event(head | {"choices": [last]}))
         if (body.get("stream_options") or {}).get("include_usage"):
@@ -210,8 +212,8 @@ class FakeVllm:
         await response.write(b"data: [DONE]\n\n")
         return response
 
-    async def _pass_gate(self) -> None:
-        if self.faults.gate is not None:
+    async def _pass_gate(self, body: dict[str, Any]) -> None:
+        if self.faults.gate is not None and self.faults.gated_model in {None, body["model"]}:
             self.waiting.set()
             await self.faults.gate.wait()
 

@@ -1,8 +1,8 @@
 """LoRA adapters that each answer with one word of their own, whatever they are asked.
 
-It refuses to train: the weights are solved for. In the last layer the input of `down_proj` is fitted
-to the constant one by ridge regression, and the output is the embedding of the adapter's own token,
-so large that nothing else is ever likelier.
+It refuses to train: the weights are solved for. In the last layer the input of `down_proj` is
+fitted to the constant one by ridge regression, and the output is the embedding of the adapter's own
+token, so large that nothing else is ever likelier.
 """
 
 import json

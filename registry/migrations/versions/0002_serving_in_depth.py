@@ -30,9 +30,11 @@ def _add_columns() -> None:
         )
     with op.batch_alter_table("deployments") as table:
         _add_trial(table)
-        table.add_column(sa.Column("unit_from", _JSON, nullable=False, server_default="[]"))
     with op.batch_alter_table("deployment_changes") as table:
         _add_trial(table)
+        table.add_column(
+            sa.Column("is_override", sa.Boolean(), nullable=False, server_default=sa.false())
+        )
     with op.batch_alter_table("interactions") as table:
         table.add_column(sa.Column("key_id", sa.String(64)))
         table.add_column(sa.Column("shadow_of", sa.String(255)))
@@ -48,6 +50,7 @@ def _add_trial(table: BatchOperations) -> None:
     table.add_column(sa.Column("ramp", _JSON, nullable=False, server_default="[]"))
     table.add_column(sa.Column("shadow", sa.String(255)))
     table.add_column(sa.Column("shadow_share", sa.Float(), nullable=False, server_default="0"))
+    table.add_column(sa.Column("unit_from", _JSON, nullable=False, server_default="[]"))
 
 
 def _create_tables() -> None:
@@ -110,7 +113,7 @@ def downgrade() -> None:
     added = {
         "adapters": ["pinned"],
         "deployments": ["ramp", "shadow", "shadow_share", "unit_from"],
-        "deployment_changes": ["ramp", "shadow", "shadow_share"],
+        "deployment_changes": ["ramp", "shadow", "shadow_share", "unit_from", "is_override"],
         "interactions": ["key_id", "shadow_of", "mean_logprob", "features"],
         "api_keys": ["expires_at", "requests_per_minute", "tokens_per_minute"],
     }

@@ -90,6 +90,28 @@ async def test_a_unit_meets_the_same_arm_every_time(stack: Serving) -> None:
     assert by_header == by_body
 
 
+async def test_a_deployment_says_what_its_unit_is(stack: Serving) -> None:
+    """All requests of a conversation meet one arm, whoever asks; the units divide."""
+    await stack.serve()
+    await stack.deploy("support", BASE, NAME, 0.5, unit_from=["metadata.conversation"])
+    met: dict[str, set[str]] = {str(number): set() for number in range(12)}
+    for conversation, arms in met.items():
+        for user in "ab":
+            response = await stack.chat(
+                "support", user=user, metadata={"conversation": conversation}
+            )
+            arms.add(response.headers["x-graftline-arm"])
+    assert {len(arms) for arms in met.values()} == {1}
+    assert {arm for arms in met.values() for arm in arms} == {"stable", "candidate"}
+
+
+async def test_a_unit_that_is_none_is_400_and_names_the_field(stack: Serving) -> None:
+    """An object is nobody."""
+    response = await stack.chat(BASE, user={"id": 7})
+    assert response.status == 400
+    assert (await response.json())["error"]["param"] == "user"
+
+
 async def test_every_other_field_reaches_the_engine_as_it_came(stack: Serving) -> None:
     """Numbers, unknown fields and their spelling are the engine's business."""
     raw = b'{"messages":[],"temperature":0.10,"model":"tiny-base","x_unknown":{"a":[1,2.50]}}'

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from registry.errors import Invalid
 from service.inquiry import Inquiry, decode_inquiry
 
+NO_HEADERS: dict[str, str] = {}
+
 values = st.recursive(
     st.none()
     | st.booleans()
@@ -23,7 +25,8 @@ values = st.recursive(
 
 def decoded(header: str | None = None, **fields: Any) -> Inquiry:
     """Return the inquiry of a body with these fields."""
-    return decode_inquiry(json.dumps({"model": "m", **fields}).encode(), header)
+    headers = {"x-graftline-unit": header}
+    return decode_inquiry(json.dumps({"model": "m", **fields}).encode(), headers.get)
 
 
 @given(st.dictionaries(st.from_regex(r"x_[a-z]{1,5}", fullmatch=True), values))
@@ -37,7 +40,7 @@ def test_only_the_model_is_changed(fields: dict[str, Any]) -> None:
 def test_any_body_is_read_or_refused(body: bytes) -> None:
     """Whatever comes, the answer is an inquiry or a 400."""
     try:
-        inquiry = decode_inquiry(body, None)
+        inquiry = decode_inquiry(body, NO_HEADERS.get)
     except Invalid:
         return
     assert inquiry.model
@@ -45,7 +48,7 @@ def test_any_body_is_read_or_refused(body: bytes) -> None:
 
 def test_a_repeated_field_counts_once() -> None:
     """A second `model` cannot slip past the routing."""
-    inquiry = decode_inquiry(b'{"model":"a","model":"b"}', None)
+    inquiry = decode_inquiry(b'{"model":"a","model":"b"}', NO_HEADERS.get)
     assert inquiry.model == "b"
     assert inquiry.body_for("t") == b'{"model":"t"}'
 
@@ -63,7 +66,7 @@ def test_the_unit_is_the_first_that_is_named(
     fields: dict[str, str], header: str, unit: str | None
 ) -> None:
     """`safety_identifier`, then `user`, then the header."""
-    assert decoded(header, **fields).unit == unit
+    assert decoded(header, **fields).unit_of([]) == unit
 
 
 @pytest.mark.parametrize("options", [None, {}, {"include_usage": False}, {"other": 1}])

@@ -1,13 +1,14 @@
 """Which version answers which name, for whom."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from registry.errors import Invalid, NotFound, Unavailable
 from registry.lifecycle import AdapterStatus
-from registry.records import ANY_PROJECT, AdapterVersion, Arm, Deployment
+from registry.records import ANY_PROJECT, AdapterVersion, Arm, Deployment, RampStep
 from service import routing
 from service.routing import Route, RoutingTable, resolve
 from service.snapshot import Snapshot
@@ -59,9 +60,20 @@ def picture(versions: list[AdapterVersion], deployments: list[Deployment]) -> Sn
     )
 
 
+def nobody(_sources: Sequence[str]) -> None:
+    """Read no unit."""
+
+
 def route(snapshot: Snapshot, model: str, project: str = "p", **changes: Any) -> Route:
     """Return the route of a request without a unit, unless told."""
-    return resolve(snapshot, model, project, changes.get("unit"), changes.get("draw", 0.5))
+    return resolve(
+        snapshot,
+        model,
+        project,
+        unit_of=lambda _sources: changes.get("unit"),
+        draw=changes.get("draw", 0.5),
+        now=changes.get("now", 0.0),
+    )
 
 
 def test_the_base_model_is_open_to_every_project() -> None:
@@ -127,6 +139,35 @@ def test_a_unit_decides_whatever_the_draw() -> None:
     assert len(found) == 1
 
 
+def test_the_unit_is_read_where_the_deployment_says() -> None:
+    """And nowhere before the deployment is known."""
+    asked: list[Sequence[str]] = []
+
+    def unit_of(sources: Sequence[str]) -> str:
+        asked.append(sources)
+        return "u"
+
+    snapshot = picture([version("v1")], [deployment(unit_from=["metadata.conversation"])])
+    for model in ("support", "v1"):
+        resolve(snapshot, model, "p", unit_of=unit_of, draw=0.5, now=0.0)
+    assert asked == [["metadata.conversation"], ()]
+
+
+def test_a_ramp_is_where_the_clock_is() -> None:
+    """The same picture leads elsewhere later."""
+    ramp = [RampStep(at=10, weight=0.4), RampStep(at=20, weight=0.6)]
+    snapshot = picture([version("v1"), version("v2")], [deployment(candidate="v2", ramp=ramp)])
+    met = [route(snapshot, "support", draw=0.5, now=now).model for now in (9.0, 10.0, 20.0)]
+    assert met == ["v1", "v1", "v2"]
+
+
+def test_the_shadow_comes_with_the_route() -> None:
+    """A version that is asked for by its own name has none."""
+    snapshot = picture([version("v1")], [deployment(shadow="v2", shadow_share=0.5)])
+    found = [route(snapshot, model) for model in ("support", "v1")]
+    assert [(each.shadow, each.shadow_share) for each in found] == [("v2", 0.5), (None, 0.0)]
+
+
 def test_a_deployment_may_stand_on_the_base_model() -> None:
     """Before the first adapter."""
     found = route(picture([], [deployment(stable=BASE)]), "support")
@@ -171,7 +212,7 @@ def test_before_the_first_picture_nothing_is_known() -> None:
         return picture([], [])
 
     with pytest.raises(Unavailable):
-        RoutingTable(read).resolve(BASE, caller_project="p", unit=None, draw=0.0)
+        RoutingTable(read).resolve(BASE, caller_project="p", unit_of=nobody, draw=0.0, now=0.0)
 
 
 async def test_a_refresh_changes_the_routes_at_once() -> None:
@@ -184,7 +225,7 @@ async def test_a_refresh_changes_the_routes_at_once() -> None:
     table = RoutingTable(read)
     await table.refresh()
     await table.refresh()
-    assert table.resolve("v1", caller_project="p", unit=None, draw=0.0).model == "v1"
+    assert table.resolve("v1", caller_project="p", unit_of=nobody, draw=0.0, now=0.0).model == "v1"
 
 
 async def test_a_failed_refresh_keeps_the_picture(monkeypatch: pytest.MonkeyPatch) -> None:

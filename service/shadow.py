@@ -1,0 +1,187 @@
+"""Copies of requests, answered by a deployment's shadow and seen by nobody.
+
+It refuses to know how a request is routed, and never holds one up: a copy is offered after the
+answer, starts when there is room, is asked once, and is dropped when there is none.
+"""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from registry.errors import GraftlineError
+from registry.lifecycle import AdapterStatus
+from registry.records import Arm, Interaction
+from service.inquiry import Inquiry
+from service.interaction_log import InteractionLog
+from service.metrics import ServiceMetrics
+from service.problems import new_request_id, problem_of
+from service.reconcile import Reconciler
+from service.routing import Route, RoutingTable
+from service.streaming import Reading, read
+from service.vllm import Engine
+
+DEADLINE_SECONDS = 120.0
+"""Longest time one copy may take."""
+MAX_QUEUED = 100
+"""Copies that may wait for one in flight to end."""
+MAX_HELD_BYTES = 32 * 1024 * 1024
+"""Bodies that copies may hold, waiting and in flight together."""
+
+_FAILED = 400
+_TOO_LATE = 504
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Copy:
+    model: str
+    route: Route
+    inquiry: Inquiry
+    endpoint: str
+    path: str
+    id_prefix: str
+    shadow_of: str
+
+
+@dataclass(frozen=True)
+class _Answer:
+    status: int
+    reading: Reading
+
+
+class Shadows:
+    """The copies that wait, and those in flight."""
+
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        reconciler: Reconciler,
+        routing: RoutingTable,
+        interaction_log: InteractionLog,
+        metrics: ServiceMetrics,
+        concurrency: int,
+        deadline_seconds: float = DEADLINE_SECONDS,
+        draw: Callable[[], float] = random.random,
+    ) -> None:
+        self._engine = engine
+        self._reconciler = reconciler
+        self._routing = routing
+        self._log = interaction_log
+        self._metrics = metrics
+        self._concurrency = concurrency
+        self._deadline_seconds = deadline_seconds
+        self._draw = draw
+        self._waiting: asyncio.Queue[_Copy] = asyncio.Queue(MAX_QUEUED)
+        self._held_bytes = 0
+
+    def offer(
+        self,
+        route: Route,
+        inquiry: Inquiry,
+        *,
+        endpoint: str,
+        path: str,
+        id_prefix: str,
+        request_id: str,
+    ) -> None:
+        """Take a copy of an answered request, if it is drawn and there is room; never waits.
+
+        Args:
+            route: The request's route.
+            inquiry: The request.
+            endpoint: How interactions call its door.
+            path: Where the door is in the engine.
+            id_prefix: What the engine puts before a request id to name its answer.
+            request_id: The user's request.
+        """
+        if route.shadow is None or self._draw() >= route.shadow_share:
+            return
+        if self._waiting.full() or self._held_bytes + inquiry.size_bytes > MAX_HELD_BYTES:
+            self._count(route, "dropped")
+            return
+        self._held_bytes += inquiry.size_bytes
+        copy = _Copy(
+            model=route.shadow,
+            route=route,
+            inquiry=inquiry,
+            endpoint=endpoint,
+            path=path,
+            id_prefix=id_prefix,
+            shadow_of=id_prefix + request_id,
+        )
+        self._waiting.put_nowait(copy)
+
+    async def run(self) -> None:
+        """Answer copies until cancelled; those in flight are aborted then."""
+        async with asyncio.TaskGroup() as group:
+            for _ in range(self._concurrency):
+                group.create_task(self._work())
+
+    async def _work(self) -> None:
+        while True:
+            copy = await self._waiting.get()
+            try:
+                await self._answer(copy)
+            except Exception:  # the edge of the loop: the next copy is not this one's fault
+                logger.exception("the copy of %s failed", copy.shadow_of)
+                self._count(copy.route, "failed")
+            finally:
+                self._held_bytes -= copy.inquiry.size_bytes
+
+    async def _answer(self, copy: _Copy) -> None:
+        if not self._is_serving(copy.model):
+            self._count(copy.route, "unready")
+            return
+        request_id, began, started = new_request_id(), time.time(), time.perf_counter()
+        try:
+            async with asyncio.timeout(self._deadline_seconds):
+                answer = await self._ask(copy, request_id)
+        except TimeoutError:
+            answer = _Answer(_TOO_LATE, Reading())
+        except GraftlineError as exc:
+            answer = _Answer(problem_of(exc, request_id).status, Reading())
+        self._count(copy.route, "answered" if answer.status < _FAILED else "failed")
+        usage = answer.reading.usage
+        self._log.record(
+            Interaction(
+                id=copy.id_prefix + request_id,
+                project=copy.route.project,
+                deployment=copy.route.deployment,
+                arm=Arm.SHADOW,
+                model=copy.model,
+                unit_hash=copy.route.unit_hash,
+                endpoint=copy.endpoint,
+                status=answer.status,
+                finish_reason=answer.reading.finish_reason,
+                prompt_tokens=None if usage is None else usage.prompt_tokens,
+                completion_tokens=None if usage is None else usage.completion_tokens,
+                first_token_seconds=None,
+                duration_seconds=time.perf_counter() - started,
+                created_at=began,
+                shadow_of=copy.shadow_of,
+            )
+        )
+
+    async def _ask(self, copy: _Copy, request_id: str) -> _Answer:
+        """Ask the engine, once. This is the only call of it in this room."""
+        with self._reconciler.hold(copy.model):
+            body = copy.inquiry.copy_for(copy.model)
+            async with self._engine.generate(copy.path, body, request_id) as upstream:
+                return _Answer(upstream.status, read(await upstream.read()))
+
+    def _is_serving(self, model: str) -> bool:
+        """Return whether a model can answer now; a copy makes nobody load anything."""
+        snapshot = self._routing.snapshot
+        if model == snapshot.base:
+            return self._reconciler.engine_up
+        version = snapshot.versions.get(model)
+        is_ready = version is not None and version.status is AdapterStatus.READY
+        return is_ready and model in self._reconciler.loaded
+
+    def _count(self, route: Route, outcome: str) -> None:
+        self._metrics.shadow_copies.labels(route.deployment or "", outcome).inc()
