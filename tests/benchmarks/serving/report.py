@@ -44,68 +44,64 @@ class Requirement:
 
 def requirements(results: Results) -> list[Requirement]:
     """Return everything that is required of the service, with what was seen."""
-    at_32, tail, memory, many = (
-        Cell(GRAFTLINE, 32, streamed=False),
-        results.tails.get(GRAFTLINE),
-        results.memory,
-        results.many,
-    )
+    return [*_for_requests(results), *_for_streams(results), *_for_size(results)]
+
+
+def _for_requests(results: Results) -> Iterator[Requirement]:
+    yield Requirement(what="p50 added at 1 connection, ms", seen=_added_p50(results), limit=0.35)
+    for peer, limit in ((LITELLM, 30.0), (ROUTER, 0.2)):
+        yield Requirement(
+            what=f"requests/s at 32 connections, to {peer}'s",
+            seen=_ratio(results, Cell(GRAFTLINE, 32, streamed=False), peer),
+            limit=limit,
+            at_least=True,
+        )
+    tail = results.tails.get(GRAFTLINE)
     is_sound = tail is not None and tail.direct.is_valid and tail.gateway.is_valid
+    yield Requirement(
+        what="p99 added at half of its own peak, ms",
+        seen=tail.added_p99_ms if tail is not None and is_sound else None,
+        limit=3,
+    )
+
+
+def _for_streams(results: Results) -> Iterator[Requirement]:
+    added = _difference(results.first_token_ms)
+    yield Requirement(what="time to first token added, p50, ms", seen=added, limit=0.5)
+    yield Requirement(
+        what="time of a streamed event at saturation, µs",
+        seen=results.wall_an_event_us.get(GRAFTLINE),
+        limit=15,
+    )
+    yield Requirement(
+        what="processor time of a streamed event that comes alone, µs",
+        seen=results.cpu_an_event_us.get(GRAFTLINE),
+        limit=15,
+    )
+
+
+def _for_size(results: Results) -> Iterator[Requirement]:
+    memory, many = results.memory, results.many
     held = memory if memory is not None and not memory.errors else None
-    first = _difference(results.first_token_ms)
-    return [
-        Requirement(what="p50 added at 1 connection, ms", seen=_added_p50(results), limit=0.35),
-        Requirement(
-            what="requests/s at 32 connections, to litellm's",
-            seen=_ratio(results, at_32, LITELLM),
-            limit=30,
-            at_least=True,
-        ),
-        Requirement(
-            what="requests/s at 32 connections, to vllm-router's",
-            seen=_ratio(results, at_32, ROUTER),
-            limit=0.2,
-            at_least=True,
-        ),
-        Requirement(
-            what="p99 added at half of its own peak, ms",
-            seen=tail.added_p99_ms if tail is not None and is_sound else None,
-            limit=3,
-        ),
-        Requirement(what="time to first token added, p50, ms", seen=first, limit=0.5),
-        Requirement(
-            what="time of a streamed event at saturation, µs",
-            seen=results.wall_an_event_us.get(GRAFTLINE),
-            limit=15,
-        ),
-        Requirement(
-            what="processor time of a streamed event that comes alone, µs",
-            seen=results.cpu_an_event_us.get(GRAFTLINE),
-            limit=15,
-        ),
-        Requirement(
-            what=f"memory after {held.samples[-1][0] if held else 0:,} requests, MB",
-            seen=held.last_mb if held else None,
-            limit=150,
-        ),
-        Requirement(
-            what="memory grown over the second half of them, MB",
-            seen=held.growth_mb if held else None,
-            limit=5,
-        ),
-        Requirement(
-            what=f"requests/s with {many.known if many else 0:,} versions known, "
-            f"{many.loaded if many else 0} loaded, to those with one",
-            seen=_many_ratio(results),
-            limit=0.9,
-            at_least=True,
-        ),
-        Requirement(
-            what="`/metrics` scrape with as many, ms",
-            seen=many.scrape_ms if many else None,
-            limit=250,
-        ),
-    ]
+    after = "" if held is None else f" after {held.samples[-1][0]:,} requests"
+    crowd = "" if many is None else f" ({many.known:,} known, {many.loaded} loaded)"
+    yield Requirement(what=f"memory{after}, MB", seen=held.last_mb if held else None, limit=150)
+    yield Requirement(
+        what="memory grown over the second half of them, MB",
+        seen=held.growth_mb if held else None,
+        limit=5,
+    )
+    yield Requirement(
+        what=f"requests/s with many adapter versions{crowd}, to those with one",
+        seen=_many_ratio(results),
+        limit=0.9,
+        at_least=True,
+    )
+    yield Requirement(
+        what=f"`/metrics` scrape with many adapter versions{crowd}, ms",
+        seen=many.scrape_ms if many else None,
+        limit=250,
+    )
 
 
 def serving_section(results: Results, lines: Sequence[str]) -> str:
