@@ -16,12 +16,12 @@ from tests.benchmarks.serving.systems import System
 CHAT = "/v1/chat/completions"
 UNITS = 64
 """End users in turn, so that a split sends them to both arms."""
-PACED_CYCLE_SECONDS = 0.05
+PACED_CYCLE_SECONDS = 0.02
 """Time between two requests of one connection of a paced load: a stall shorter than that holds up
 only the connections that wait for it, so the load goes on as if it were open."""
 _SCRIPT = Path(__file__).with_name("post.lua")
 _TIMEOUT_SECONDS = 30
-_MAX_CONNECTIONS = 1000
+_MIN_PACED, _MAX_CONNECTIONS = 8, 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,13 +67,20 @@ def closed(system: System, shape: Shape, *, connections: int, seconds: int) -> L
     return _wrk(system, shape, connections=connections, seconds=seconds, pause_ms=0.0)
 
 
-def paced(system: System, shape: Shape, *, per_second: float, seconds: int) -> Load:
+def paced(
+    system: System, shape: Shape, *, per_second: float, seconds: int, warm_seconds: int
+) -> Load:
     """Send about so many requests a second, on connections that pause for a random time.
 
-    There are so many connections that each sends once in `PACED_CYCLE_SECONDS`.
+    There are so many connections that each sends once in `PACED_CYCLE_SECONDS`, and a few at
+    least. A first run shows how much of the cycle the answer takes; the pause is the rest.
     """
-    connections = min(max(1, round(per_second * PACED_CYCLE_SECONDS)), _MAX_CONNECTIONS)
-    pause_ms = connections / per_second * 1000
+    wanted = round(per_second * PACED_CYCLE_SECONDS)
+    connections = min(max(_MIN_PACED, wanted), _MAX_CONNECTIONS)
+    cycle_ms = connections / per_second * 1000
+    warm = _wrk(system, shape, connections=connections, seconds=warm_seconds, pause_ms=cycle_ms)
+    taken_ms = min(warm.p50_ms, cycle_ms / 2)
+    pause_ms = cycle_ms - taken_ms
     return _wrk(system, shape, connections=connections, seconds=seconds, pause_ms=pause_ms)
 
 

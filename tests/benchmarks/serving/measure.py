@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from tests.benchmarks.serving.check import settle
 from tests.benchmarks.serving.figures import (
     Load,
     Work,
@@ -30,6 +31,10 @@ _SEPARATE_CONNECTIONS = 32
 _SEPARATE_GAP_US = 5000
 _MIXED = Shape(streamed_share=8)
 _SAMPLES = 10
+_FEW_ANSWERS = 3
+"""A system that gave fewer answers on each connection in the warm-up gets `_SLOW_FACTOR` times as
+long, for wrk does not wait for answers that are under way when the time is over."""
+_SLOW_FACTOR = 5
 
 Say = Callable[[str], None]
 """Tells the person who waits what is going on."""
@@ -175,12 +180,20 @@ class Bench:
         )
 
     def _closed(self, system: System, shape: Shape, connections: int) -> Load:
-        closed(system, shape, connections=connections, seconds=self._pace.warm_seconds)
-        return closed(system, shape, connections=connections, seconds=self._pace.seconds)
+        warm = closed(system, shape, connections=connections, seconds=self._pace.warm_seconds)
+        is_slow = warm.requests < _FEW_ANSWERS * connections
+        seconds = self._pace.seconds * (_SLOW_FACTOR if is_slow else 1)
+        return closed(system, shape, connections=connections, seconds=seconds)
 
     def _paced(self, system: System, per_second: float) -> Load:
         with self._alone(system):
-            return paced(system, PLAIN, per_second=per_second, seconds=2 * self._pace.seconds)
+            return paced(
+                system,
+                PLAIN,
+                per_second=per_second,
+                seconds=2 * self._pace.seconds,
+                warm_seconds=self._pace.warm_seconds,
+            )
 
     def _peak(self, system: System, table: Mapping[Cell, Load]) -> float:
         rates = [table[cell].per_second for cell in table if cell.is_plain_of(system.name)]
@@ -195,6 +208,7 @@ class Bench:
     def _alone(self, system: System) -> Iterator[None]:
         others = [other.pid for other in self._systems if other.pid and other is not system]
         with kept_still(others):
+            settle(system)
             yield
 
     def _gateways(self) -> list[System]:

@@ -24,6 +24,7 @@ ALL = (DIRECT, GRAFTLINE, LITELLM, ROUTER)
 DEPLOYMENT = "bench"
 _PEER_KEY = "sk-bench"
 _LOAD_SECONDS = 60.0
+_ANSWER_SECONDS = 120.0
 _OK = 200
 
 
@@ -46,7 +47,7 @@ class System:
         """Send one chat request."""
         headers = {"Authorization": f"Bearer {self.key}"}
         url = f"{self.url}/v1/chat/completions"
-        return httpx.post(url, json=body, headers=headers, timeout=30.0)
+        return httpx.post(url, json=body, headers=headers, timeout=_ANSWER_SECONDS)
 
 
 @contextmanager
