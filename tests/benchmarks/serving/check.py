@@ -3,9 +3,12 @@
 It refuses to measure. A gateway that answers wrongly is fast for nothing.
 """
 
+import httpx
+
 from tests.benchmarks.serving.load import UNITS
 from tests.benchmarks.serving.systems import GRAFTLINE, System
 from tests.benchmarks.serving.upstream import DEFAULT_EVENTS
+from tests.processes import wait_until
 
 _MESSAGES = [{"role": "user", "content": "Where is my card?"}]
 _ANSWER = "Your card is on its way."
@@ -24,18 +27,25 @@ def check(system: System) -> None:
 
 
 def settle(system: System) -> None:
-    """Return once a system answers one request after the other again.
+    """Wait until a system answers one request after the other again.
 
     What an earlier run left in its queue is then done, and is not measured twice.
+
+    Raises:
+        AssertionError: It does not come back.
     """
     for _ in range(_SETTLING):
-        _check_whole(system)
+        wait_until(lambda: _ask(system).is_success, f"{system.name} answers", _SETTLE_SECONDS)
 
 
 def _check_whole(system: System) -> None:
-    response = system.post({"model": system.model, "messages": _MESSAGES})
+    response = _ask(system)
     if not response.is_success or _ANSWER not in response.text:
         raise RuntimeError(f"{system.name}: {response.status_code} {response.text}")
+
+
+def _ask(system: System) -> httpx.Response:
+    return system.post({"model": system.model, "messages": _MESSAGES})
 
 
 def _check_stream(system: System) -> None:
@@ -61,3 +71,4 @@ def _check_features(system: System) -> None:
 
 _UNAUTHORIZED = 401
 _SETTLING = 3
+_SETTLE_SECONDS = 60.0

@@ -19,7 +19,7 @@ from tests.vllm_server import running_vllm
 
 CONNECTIONS = 16
 TOKENS = 32
-"""Tokens of each answer at most."""
+"""Tokens of each answer."""
 _LEAST_SHARE = 0.95
 
 
@@ -46,7 +46,7 @@ def main(
 
 def _compared(bare: System, service: System, seconds: int, turns: int) -> str:
     parts = [f"{machine.today()}. Median of {turns} turns of {seconds} s each, in alternation."]
-    parts[0] += f" {CONNECTIONS} connections, the tiny base model, {TOKENS} tokens an answer."
+    parts[0] += f" {CONNECTIONS} connections, the tiny base model, {TOKENS} tokens each answer."
     requirements: list[report.Requirement] = []
     rows: list[tuple[str, Load]] = []
     for kind, shape in _SHAPES.items():
@@ -72,9 +72,11 @@ def _compared(bare: System, service: System, seconds: int, turns: int) -> str:
     return "\n".join(parts) + f"\n\n{report.requirement_table(requirements)}\n\n{table}\n"
 
 
+_WHOLE_LENGTH = {"ignore_eos": True}
+"""Every answer has all its tokens, so that both sides do the same work."""
 _SHAPES = {
-    "plain": Shape(events=TOKENS),
-    "streamed": Shape(events=TOKENS, stream=True),
+    "plain": Shape(events=TOKENS, more=_WHOLE_LENGTH),
+    "streamed": Shape(events=TOKENS, stream=True, more=_WHOLE_LENGTH),
 }
 
 

@@ -6,8 +6,8 @@ It refuses to know which system answers and what the figures must be.
 import json
 import subprocess
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.benchmarks.serving.figures import Load, parse_wrk
@@ -37,6 +37,9 @@ class Shape:
     models: Sequence[str] = ()
     """Models in turn; the system's own unless told."""
 
+    more: Mapping[str, object] = field(default_factory=dict)
+    """Further fields of each body."""
+
     def bodies(self, model: str) -> list[str]:
         """Return the bodies to send in turn, one for each unit at least."""
         models = self.models or [model]
@@ -50,6 +53,7 @@ class Shape:
                 {"role": "user", "content": "Where is my card? It was to come on Monday."}
             ],
             "user": f"user-{number}",
+            **self.more,
         }
         if self.stream or (self.streamed_share and number % self.streamed_share == 0):
             body["stream"] = True

@@ -17,6 +17,18 @@ TITLE = """\
 # Benchmarks
 
 Made by `make bench-serving` and `make bench-engine`; each section has its date.
+
+How to read it. One compiled upstream answers at once; each system forwards to it with one worker, \
+and while one is measured the others are stopped. Graftline runs as a user starts it, with a key \
+that may only infer, a deployment that splits units half and half between the base model and an \
+adapter, the interaction log and the metrics; both arms are seen before anything is measured. wrk \
+makes the load from one thread. A row with a failed request is invalid and makes no ratio. \
+\"Half of the own peak\" is a load of nearly constant rate: each of many connections waits for a \
+random time before each request, 20 ms in the mean with the answer, so a stall delays few others. \
+\"Event at saturation\" compares streams of 512 events with streams of 32, all events written at \
+once, each as a write of its own; the first row is what upstream and wrk alone take. \"Event \
+alone\" is processor time, with 5 ms between two events of a stream, so that none is read together \
+with the next.
 """
 
 
