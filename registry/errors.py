@@ -14,7 +14,9 @@ It refuses to know HTTP: `service/problems.py` maps these to responses.
     │   ├── Unauthenticated      no key, or not one of ours
     │   └── MissingScope         the key lacks the scope
     ├── Unavailable          a part is down; try again later
+    │   └── EngineLost           the engine was not reached, or died; says when
     ├── TooLarge             an upload beyond the limit
+    │   └── BodyTooLarge         an inference request beyond the limit
     ├── ArtifactError        files on disk are not what the manifest says
     │   ├── CorruptArtifact      a checksum or a file is wrong
     │   └── StorageFull          no room left while writing
@@ -23,6 +25,7 @@ It refuses to know HTTP: `service/problems.py` maps these to responses.
 """
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 
 class GraftlineError(Exception):
@@ -174,6 +177,26 @@ class Unavailable(GraftlineError):
         return self.message
 
 
+class Stage(StrEnum):
+    """How far a request had come when its engine was lost."""
+
+    CONNECTING = "connecting"
+    """No connection could be opened: the engine never saw the request."""
+    WAITING = "waiting"
+    """The request was sent, and no byte of an answer came."""
+    ANSWERING = "answering"
+    """The answer had begun."""
+
+
+class EngineLost(Unavailable):
+    """The engine could not be reached, or its connection broke."""
+
+    def __init__(self, stage: Stage, message: str, retry_after_seconds: int = 5) -> None:
+        super().__init__("engine", message, retry_after_seconds)
+        self.args = (stage, message, retry_after_seconds)
+        self.stage = stage
+
+
 class TooLarge(GraftlineError):
     """An upload is beyond the limit."""
 
@@ -186,6 +209,13 @@ class TooLarge(GraftlineError):
             f"The upload is larger than {self.limit_bytes} bytes. "
             "Split the file, or raise GRAFTLINE_MAX_UPLOAD_BYTES."
         )
+
+
+class BodyTooLarge(TooLarge):
+    """An inference request is beyond the limit."""
+
+    def __str__(self) -> str:
+        return f"The request's body is larger than {self.limit_bytes} bytes. Send less context."
 
 
 class ArtifactError(GraftlineError):

@@ -64,6 +64,12 @@ class Settings(BaseSettings):
     """Time between two comparisons of wanted and loaded adapters, in seconds."""
     request_deadline_seconds: float = Field(default=600.0, gt=0)
     """Longest time one inference request may take, in seconds."""
+    max_in_flight: int = Field(default=1024, ge=1)
+    """Inference requests that one service process has in flight at a time; more wait."""
+    max_queued: int = Field(default=1024, ge=0)
+    """Inference requests that wait at a time; more are answered with 503."""
+    queue_seconds: float = Field(default=30.0, gt=0)
+    """Longest time an inference request waits for its turn, in seconds."""
     probe_min_effect_nats: float = Field(default=0.001, ge=0)
     """Smallest mean change of log-probability, in nats a token, that shows an adapter works."""
     probe_tolerance_nats: float = Field(default=0.15, gt=0)

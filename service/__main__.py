@@ -12,6 +12,7 @@ import uvicorn
 
 from registry.settings import Settings
 from service.asgi import create_app
+from service.corked import CorkedProtocol
 
 _STOP_SECONDS = 2.0
 """Part of the time to stop that is kept for the background loops and the last writes."""
@@ -33,12 +34,13 @@ def main() -> None:
         host=settings.host,
         port=settings.port,
         loop="uvloop",
-        http="httptools",
+        http=CorkedProtocol,
         ws="none",
         lifespan="on",
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # nobody asks for the client's address
         timeout_graceful_shutdown=max(1, int(settings.shutdown_seconds - _STOP_SECONDS)),
     )
 

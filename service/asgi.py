@@ -24,6 +24,8 @@ from service import uploads
 from service.auth import Keyring
 from service.bootstrap import announce, bootstrap
 from service.context import DEPENDENCIES
+from service.disconnect import Departures
+from service.front import Front
 from service.interaction_log import InteractionLog
 from service.metrics import ServiceMetrics
 from service.problems import handle
@@ -44,6 +46,8 @@ from service.routes import (
 from service.routing import RoutingTable
 from service.services import Services
 from service.snapshot import read_snapshot
+from service.tally import Tally
+from service.turnstile import Turnstile
 from service.vllm import Engine
 
 RESTART_SECONDS = 1.0
@@ -57,7 +61,7 @@ _ADMINISTRATION = (files, fine_tuning, models, adapters, deployments, evaluation
 logger = logging.getLogger(__name__)
 
 
-def create_app(settings: Settings) -> Litestar:
+def create_app(settings: Settings) -> Front:
     """Return the application; its parts are started when it is served."""
 
     @asynccontextmanager
@@ -76,7 +80,7 @@ def create_app(settings: Settings) -> Litestar:
         route_handlers=[room.router for room in _ADMINISTRATION],
         middleware=[RequestLog()],
     )
-    return Litestar(
+    application = Litestar(
         route_handlers=[administration, *inference.handlers, *health.handlers],
         dependencies=DEPENDENCIES,
         exception_handlers={Exception: handle},
@@ -84,6 +88,7 @@ def create_app(settings: Settings) -> Litestar:
         logging_config=None,
         openapi_config=_openapi(),
     )
+    return Front(application)
 
 
 @asynccontextmanager
@@ -109,6 +114,7 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
             "keyring": services.keyring.run,
             "routing": services.routing.run,
             "reconcile": services.reconciler.run,
+            "departures": services.departures.run,
             "heartbeat": partial(keep_beating, store, "service"),
         }
         async with _background(writer), _background(loops):
@@ -135,7 +141,20 @@ def _wire(settings: Settings, store: Store) -> Services:
         reconciler=reconciler,
         interaction_log=InteractionLog(store, metrics),
         keyring=Keyring(store),
+        tally=Tally(metrics),
+        turnstile=_turnstile(settings, metrics),
+        departures=Departures(),
     )
+
+
+def _turnstile(settings: Settings, metrics: ServiceMetrics) -> Turnstile:
+    turnstile = Turnstile(
+        places=settings.max_in_flight,
+        queue=settings.max_queued,
+        wait_seconds=settings.queue_seconds,
+    )
+    metrics.queued.set_function(lambda: turnstile.waiting)
+    return turnstile
 
 
 @asynccontextmanager

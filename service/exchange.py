@@ -8,11 +8,10 @@ import random
 import time
 from dataclasses import dataclass
 
-from litestar.types import HTTPResponseStartEvent, Receive, Scope, Send
+from litestar.types import HTTPResponseStartEvent, Receive, Send
 
 from registry.errors import Unavailable
 from registry.records import Interaction
-from service.disconnect import while_connected
 from service.inquiry import Inquiry
 from service.metrics import UNROUTED
 from service.problems import problem_of
@@ -25,7 +24,7 @@ CLIENT_LEFT = 499
 """Status we report when the client closed the connection first; nobody sees it."""
 STREAM_BROKE = 502
 """Status we report when a stream that began well did not end well."""
-_OK, _NOT_FOUND, _ERRORS = 200, 404, 400
+_NOT_FOUND = 404
 _ATTEMPTS = 2
 _RELOAD_SECONDS = 2
 
@@ -75,8 +74,8 @@ class Exchange:
         self._outcome = _Outcome()
         self._is_reported = False
 
-    async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer the request.
+    async def __call__(self, receive: Receive, send: Send) -> None:
+        """Answer the request, whose body was read.
 
         Raises:
             GraftlineError: It failed before the first byte of the answer.
@@ -91,13 +90,22 @@ class Exchange:
             )
             # Held before the first await: what is held is neither unloaded nor deleted.
             with self._services.reconciler.hold(route.model):
-                async with while_connected(receive):
-                    await self._answer(route, send)
+                async with self._services.departures.watch(receive):
+                    await self._in_turn(route, send)
         except Exception as exc:
             self._outcome.status = problem_of(exc, self._request_id).status
             raise
         finally:
             self._report(route)
+
+    async def _in_turn(self, route: Route, send: Send) -> None:
+        turnstile = self._services.turnstile
+        if not turnstile.try_enter():
+            await turnstile.enter()
+        try:
+            await self._answer(route, send)
+        finally:
+            turnstile.leave()
 
     async def _answer(self, route: Route, send: Send) -> None:
         services, body = self._services, self._inquiry.body_for(route.model)
@@ -163,7 +171,7 @@ class Exchange:
 
     def _head(self, upstream: Upstream, route: Route, length: int | None) -> HTTPResponseStartEvent:
         headers = [
-            (b"content-type", upstream.content_type.encode("latin-1")),
+            (b"content-type", upstream.content_type),
             (b"x-request-id", self._request_id.encode()),
             (b"x-graftline-model", _header(route.model)),
             (b"x-graftline-arm", route.arm.encode()),
@@ -186,17 +194,19 @@ class Exchange:
             self._services.interaction_log.record(self._interaction(route, duration))
 
     def _measure(self, route: Route | None, duration_seconds: float) -> None:
-        metrics, outcome, name = self._services.metrics, self._outcome, self._endpoint.name
-        model = UNROUTED if route is None else route.model
-        deployment, arm = ("", "") if route is None else (route.deployment or "", route.arm.value)
-        metrics.requests.labels(name, deployment, arm, model, str(outcome.status)).inc()
-        if outcome.status < _ERRORS:
-            metrics.request_duration.labels(name, model).observe(duration_seconds)
-        if outcome.first_byte_seconds is not None:
-            metrics.time_to_first_token.labels(name, model).observe(outcome.first_byte_seconds)
-        if outcome.usage is not None:
-            metrics.tokens.labels(model, "prompt").inc(outcome.usage.prompt_tokens)
-            metrics.tokens.labels(model, "completion").inc(outcome.usage.completion_tokens or 0)
+        outcome, name = self._outcome, self._endpoint.name
+        place = (
+            (name, "", "", UNROUTED)
+            if route is None
+            else (name, route.deployment or "", route.arm.value, route.model)
+        )
+        self._services.tally.count(
+            place,
+            status=outcome.status,
+            duration_seconds=duration_seconds,
+            first_byte_seconds=outcome.first_byte_seconds,
+            usage=outcome.usage,
+        )
 
     def _interaction(self, route: Route, duration_seconds: float) -> Interaction:
         outcome = self._outcome

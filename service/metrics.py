@@ -53,6 +53,11 @@ class ServiceMetrics:
             ["model"],
             registry=registry,
         )
+        self.queued = Gauge(
+            "graftline_queued_requests",
+            "Inference requests that wait because as many as may be are in flight.",
+            registry=registry,
+        )
         self._declare_adapters(registry)
         self._declare_interactions(registry)
         Info("graftline_build", "What is running.", registry=registry).info(

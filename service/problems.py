@@ -78,6 +78,7 @@ _RULES: Mapping[type[errors.GraftlineError], _Rule] = {
     errors.MissingScope: _Rule(403, "missing_scope"),
     errors.Unavailable: _Rule(503, "unavailable"),
     errors.TooLarge: _Rule(413, "file_too_large"),
+    errors.BodyTooLarge: _Rule(413, "request_too_large"),
     errors.StorageFull: _Rule(507, "storage_full"),
     errors.EngineError: _Rule(502, "engine_error"),
 }

@@ -9,10 +9,13 @@ from registry.blobs import Blobs
 from registry.settings import Settings
 from registry.store import Store
 from service.auth import Keyring
+from service.disconnect import Departures
 from service.interaction_log import InteractionLog
 from service.metrics import ServiceMetrics
 from service.reconcile import Reconciler
 from service.routing import RoutingTable
+from service.tally import Tally
+from service.turnstile import Turnstile
 from service.vllm import Engine
 
 
@@ -38,3 +41,9 @@ class Services:
     """Writes interactions behind the requests."""
     keyring: Keyring
     """The valid API keys."""
+    tally: Tally
+    """Counts requests in the metrics."""
+    turnstile: Turnstile
+    """Bounds the requests in flight."""
+    departures: Departures
+    """Gives up requests whose client went away."""

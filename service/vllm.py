@@ -6,25 +6,21 @@ that could not be opened is reported as such, and the caller decides.
 
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from io import BytesIO
+from types import TracebackType
 from typing import Any, TypeVar
 
 import aiohttp
 import msgspec
 from aiohttp import ClientResponse, ClientSession, ClientTimeout
 
-from registry.errors import EngineError, Unavailable
+from registry.errors import EngineError, EngineLost, Stage, Unavailable
+from service.upstream.connection import Connection
+from service.upstream.pool import CONNECT_SECONDS, KEEPALIVE_SECONDS, ConnectionPool, PendingPost
 
-CONNECT_SECONDS = 2.0
-"""Longest time to open a connection."""
 CONTROL_SECONDS = 120.0
 """Longest time of an administrative call: a large adapter read from disk by a busy engine."""
 HEALTH_SECONDS = 10.0
 """Longest time of a look at the engine's health and its models: busy is not dead."""
-KEEPALIVE_SECONDS = 3.0
-"""Shorter than vLLM's own 5 seconds, so that we never write on a connection it is closing."""
-MAX_CONNECTIONS = 2048
-"""Requests in flight at a time; more wait for one to end."""
 
 
 class _Card(msgspec.Struct):
@@ -60,34 +56,39 @@ class _ProbeAnswer(msgspec.Struct):
 class Upstream:
     """The engine's answer to one inference request, as far as it has come."""
 
-    def __init__(self, response: ClientResponse) -> None:
-        self._response = response
-        self.status = response.status
-        self.content_type = response.headers.get("content-type", "application/json")
+    __slots__ = ("chunks", "content_type", "is_stream", "read", "status")
 
-    @property
-    def is_stream(self) -> bool:
+    def __init__(self, connection: Connection) -> None:
+        self.status = connection.status
+        """HTTP status."""
+        self.content_type = _content_type(connection)
+        """Media type of the body."""
+        self.is_stream = self.content_type.startswith(b"text/event-stream")
         """Whether the answer comes as server-sent events."""
-        return self.content_type.startswith("text/event-stream")
+        self.read = connection.body
+        """Returns the whole body; see `Connection.body`."""
+        self.chunks = connection.chunks
+        """Yields the body as it comes; see `Connection.chunks`."""
 
-    async def read(self) -> bytes:
-        """Return the whole body.
 
-        Raises:
-            Unavailable: The engine died, or took longer than the deadline.
-        """
-        with _translated():
-            return await self._response.read()
+class Generation:
+    """One inference request, sent for the length of a block; leaving early aborts it."""
 
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """Yield the body as it comes.
+    __slots__ = ("_post",)
 
-        Raises:
-            Unavailable: The engine died, or took longer than the deadline.
-        """
-        with _translated():
-            async for chunk in self._response.content.iter_any():
-                yield chunk
+    def __init__(self, post: PendingPost) -> None:
+        self._post = post
+
+    async def __aenter__(self) -> Upstream:
+        return Upstream(await self._post.__aenter__())
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._post.__aexit__(kind, error, trace)
 
 
 class Engine:
@@ -95,24 +96,24 @@ class Engine:
 
     def __init__(self, base_url: str, key: str | None, *, deadline_seconds: float) -> None:
         self._base_url = base_url.rstrip("/")
-        self._headers = {"Authorization": f"Bearer {key}"} if key else {}
-        self._deadline = ClientTimeout(total=deadline_seconds, sock_connect=CONNECT_SECONDS)
+        self._authorization = f"Bearer {key}" if key else None
+        self._deadline_seconds = deadline_seconds
+        self._pool = ConnectionPool(self._base_url, authorization=self._authorization)
         self._session: ClientSession | None = None
 
     async def open(self) -> None:
-        """Make the pool of connections."""
+        """Make ready for administrative calls."""
+        key = {"Authorization": self._authorization} if self._authorization else {}
         self._session = ClientSession(
-            connector=aiohttp.TCPConnector(
-                limit=MAX_CONNECTIONS, keepalive_timeout=KEEPALIVE_SECONDS
-            ),
+            connector=aiohttp.TCPConnector(keepalive_timeout=KEEPALIVE_SECONDS),
             cookie_jar=aiohttp.DummyCookieJar(),
-            headers={**self._headers, "Accept-Encoding": "identity"},
-            timeout=self._deadline,
+            headers={**key, "Accept-Encoding": "identity"},
             auto_decompress=False,
         )
 
     async def close(self) -> None:
         """Close every connection."""
+        await self._pool.close()
         if self._session is not None:
             await self._session.close()
             self._session = None
@@ -193,26 +194,22 @@ class Engine:
             raise EngineError(_OK, f"{len(found)} log-probabilities for {len(token_ids)} tokens")
         return found
 
-    @asynccontextmanager
-    async def generate(self, path: str, body: bytes, request_id: str) -> AsyncIterator[Upstream]:
-        """Send one inference request; leaving the block early makes the engine abort it.
+    def generate(self, path: str, body: bytes, request_id: str) -> Generation:
+        """Return one inference request, sent when its block is entered.
 
         Args:
             path: `/v1/chat/completions` or `/v1/completions`.
             body: The request's JSON.
             request_id: The engine names its answer after it.
 
-        Raises:
-            Unavailable: The engine does not answer.
+        Entering raises:
+            EngineLost: The engine could not be reached, or died before it answered.
+            Unavailable: It took longer than the deadline.
         """
-        headers = {"Content-Type": "application/json", "X-Request-Id": request_id}
-        content = BytesIO(body)  # sent in pieces: a large one does not hold up the event loop
-        with _translated():
-            response = await self._open_session.post(
-                self._base_url + path, data=content, headers=headers, allow_redirects=False
-            )
-        async with response:
-            yield Upstream(response)
+        deadline_seconds = self._deadline_seconds
+        return Generation(
+            self._pool.post(path, body, request_id=request_id, deadline_seconds=deadline_seconds)
+        )
 
     @property
     def _open_session(self) -> ClientSession:
@@ -238,6 +235,13 @@ class Engine:
 
 _OK, _BAD_REQUEST, _NOT_FOUND = 200, 400, 404
 _Kind = TypeVar("_Kind")
+
+
+def _content_type(connection: Connection) -> bytes:
+    for name, value in connection.headers:
+        if name == b"content-type":
+            return value
+    return b"application/json"
 
 
 async def _accepted(response: ClientResponse) -> bytes:
@@ -270,7 +274,7 @@ def _translated() -> Iterator[None]:
         raise Unavailable("engine", message) from exc
     except aiohttp.ClientConnectorError as exc:
         message = "The engine (vLLM) cannot be reached; it may be starting. Try again."
-        raise Unavailable("engine", message) from exc
+        raise EngineLost(Stage.CONNECTING, message) from exc
     except (aiohttp.ClientError, ConnectionError) as exc:
         message = "The engine (vLLM) stopped while answering. Try again."
-        raise Unavailable("engine", message) from exc
+        raise EngineLost(Stage.WAITING, message) from exc

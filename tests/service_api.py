@@ -9,17 +9,17 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
-from litestar import Litestar
 
 from registry.lifecycle import AdapterStatus, EvaluationStatus
 from registry.records import AdapterVersion, Evaluation, JobCheckpoint, Verdict
 from registry.store import Store
+from service.front import Front
 
 Connect = Callable[..., Awaitable[httpx.AsyncClient]]
 """Opens a client with a key of its own: `connect(Scope.INFERENCE, project="other")`."""
 
 
-def open_client(app: Litestar, key: str | None = None) -> httpx.AsyncClient:
+def open_client(app: Front, key: str | None = None) -> httpx.AsyncClient:
     """Return a client of an application that runs in this process."""
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     # httpx and litestar describe the same protocol in different types.

@@ -28,6 +28,7 @@ from registry.records import (
 )
 from registry.settings import Settings
 from service.asgi import create_app
+from service.corked import CorkedProtocol
 from service.services import Services
 from tests.fakes.vllm import BASE_LOGPROB, FakeVllm
 
@@ -183,7 +184,9 @@ async def serving(folder: Path, **changes: Any) -> AsyncIterator[Serving]:
     await vllm.start()
     settings = settings_for(folder, **({"engine_url": vllm.url} | changes))
     app = create_app(settings)
-    config = uvicorn.Config(app, log_config=None, ws="none", timeout_graceful_shutdown=1)
+    config = uvicorn.Config(
+        app, log_config=None, http=CorkedProtocol, ws="none", timeout_graceful_shutdown=1
+    )
     server = _Server(config)
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # no Nagle
     listener.bind(("127.0.0.1", 0))

@@ -7,7 +7,6 @@ import json
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -19,19 +18,13 @@ import psutil
 from safetensors.numpy import save_file
 
 from registry.settings import Settings, child_environment, embedded_base
-from service.stack.programs import LORA_TARGET_MODULES
+from service.stack.preflight import host_here
+from service.stack.programs import engine_program, shared_environment
 
 START_SECONDS = 300.0
 """Longest time until the server answers."""
 _POLL_SECONDS = 0.5
 _OK = 200
-_ENVIRONMENT = {
-    "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "True",
-    "VLLM_CPU_KVCACHE_SPACE": "1",
-    "HF_HUB_OFFLINE": "1",
-    "VLLM_NO_USAGE_STATS": "1",
-    "DO_NOT_TRACK": "1",
-}
 
 
 class VllmServer:
@@ -51,10 +44,14 @@ class VllmServer:
 
     def start(self) -> None:
         """Start it and return once it is healthy."""
+        settings = Settings(engine_port=self.port)
+        program = engine_program(settings, host_here(()))
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                self._command(),
-                env=child_environment(Settings(), _ENVIRONMENT),
+                program.command,
+                env=child_environment(
+                    settings, {**shared_environment(settings), **program.environment}
+                ),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -93,22 +90,6 @@ class VllmServer:
             return False
         finally:
             connection.close()
-
-    def _command(self) -> list[str]:
-        base = str(embedded_base())
-        options = {
-            "--model": base,
-            "--served-model-name": "tiny-base",
-            "--max-loras": "4",
-            "--max-lora-rank": "32",
-            "--max-model-len": "2048",
-            "--host": "127.0.0.1",
-            "--port": str(self.port),
-        }
-        pairs = [word for pair in options.items() for word in pair]
-        pairs += ["--lora-target-modules", *LORA_TARGET_MODULES]
-        server = "vllm.entrypoints.openai.api_server"
-        return [sys.executable, "-m", server, "--enable-lora", "--enforce-eager", *pairs]
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from trainer.harvest import gather, history_of
 from trainer.language_model import (
     add_adapter,
     engine_dtype,
+    has_fast_half_precision,
     identity,
     load_base,
     load_tokenizer,
@@ -147,7 +148,7 @@ def _arguments(plan: Plan, place: Workplace, schedule: Schedule) -> TrainingArgu
         optim="adamw_torch_fused",
         seed=plan.seed,
         use_cpu=not uses_gpu,
-        bf16=True,
+        bf16=has_fast_half_precision(),
         logging_steps=schedule.logging_steps,
         logging_nan_inf_filter=False,  # a NaN must show, so that the run can end
         save_steps=plan.checkpoint_steps,

@@ -16,11 +16,13 @@ from transformers.utils import cached_file
 
 from registry.artifacts import sha256_of
 from registry.errors import TrainingFailed
+from registry.processor import has_fast_bfloat16
 from trainer.plan import Hyperparameters
 from trainer.protocol import Plan
 
 ENGINE_DTYPES = (torch.bfloat16, torch.float16)
-"""What the engine computes in; a model stored in float32 is served in bfloat16."""
+"""What the engine computes in; a model stored in float32 is served in bfloat16. A processor without
+instructions for bfloat16 computes in float32."""
 
 
 def load_tokenizer(base_model: str) -> Any:  # noqa: ANN401 - transformers ships no types
@@ -51,8 +53,15 @@ def load_base(base_model: str, dtype: torch.dtype, attention: str = "sdpa") -> A
 
 def engine_dtype(base_model: str) -> torch.dtype:
     """Return the precision in which the engine serves the base model."""
+    if not has_fast_half_precision():
+        return torch.float32
     stored = getattr(AutoConfig.from_pretrained(base_model), "dtype", None)
     return stored if stored in ENGINE_DTYPES else torch.bfloat16
+
+
+def has_fast_half_precision() -> bool:
+    """Return whether 16-bit floats are faster than 32-bit ones here."""
+    return torch.cuda.is_available() or has_fast_bfloat16()
 
 
 def add_adapter(base: Any, hyperparameters: Hyperparameters) -> Any:  # noqa: ANN401 - peft ships no types

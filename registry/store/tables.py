@@ -6,6 +6,7 @@
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
     Float,
     Index,
@@ -15,6 +16,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -36,9 +38,9 @@ def _id(name: str = "id") -> Column[str]:
     return Column(name, String(255), nullable=False, unique=True)
 
 
-def _json(name: str, *, nullable: bool = False) -> Column[object]:
+def _json(name: str, *, nullable: bool = False, default: str | None = None) -> Column[object]:
     kind = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
-    return Column(name, kind, nullable=nullable)
+    return Column(name, kind, nullable=nullable, server_default=default)
 
 
 files = Table(
@@ -125,6 +127,7 @@ adapters = Table(
     Column("created_at", BigInteger, nullable=False),
     _json("probe", nullable=True),
     Column("reason", Text),
+    Column("pinned", Boolean, nullable=False, server_default=false()),
 )
 
 deployments = Table(
@@ -140,6 +143,10 @@ deployments = Table(
     Column("generation", Integer, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
+    _json("ramp", default="[]"),
+    Column("shadow", String(255)),
+    Column("shadow_share", Float, nullable=False, server_default="0"),
+    _json("unit_from", default="[]"),
     UniqueConstraint("project", "name"),
 )
 
@@ -157,6 +164,9 @@ deployment_changes = Table(
     Column("candidate", String(255)),
     Column("candidate_weight", Float, nullable=False),
     Column("reason", Text),
+    _json("ramp", default="[]"),
+    Column("shadow", String(255)),
+    Column("shadow_share", Float, nullable=False, server_default="0"),
     Index("ix_deployment_changes_name", "project", "deployment"),
 )
 
@@ -209,7 +219,66 @@ interactions = Table(
     Column("first_token_seconds", Float),
     Column("duration_seconds", Float, nullable=False),
     Column("created_at", Float(53), nullable=False, index=True),
+    Column("key_id", String(64)),
+    Column("shadow_of", String(255)),
+    Column("mean_logprob", Float),
+    _json("features", default="{}"),
     Index("ix_interactions_deployment", "project", "deployment"),
+)
+
+interaction_texts = Table(
+    "interaction_texts",
+    metadata,
+    _seq(),
+    _id("interaction_id"),
+    Column("project", String(64), nullable=False),
+    _json("request"),
+    Column("answer", Text, nullable=False),
+    Column("created_at", Float(53), nullable=False),
+    Index("ix_interaction_texts_project", "project", "created_at"),
+)
+
+projects = Table(
+    "projects",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("text_share", Float, nullable=False),
+    Column("text_retention_days", Integer, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+)
+
+usage = Table(
+    "usage",
+    metadata,
+    _seq(),
+    Column("project", String(64), nullable=False),
+    Column("key_id", String(64), nullable=False),
+    Column("model", String(255), nullable=False),
+    Column("day", String(10), nullable=False),
+    Column("requests", BigInteger, nullable=False),
+    Column("prompt_tokens", BigInteger, nullable=False),
+    Column("completion_tokens", BigInteger, nullable=False),
+    UniqueConstraint("project", "day", "key_id", "model"),
+)
+
+adapter_uses = Table(
+    "adapter_uses",
+    metadata,
+    _seq(),
+    Column("process", String(64), nullable=False),
+    Column("adapter", String(255), nullable=False),
+    Column("in_flight", Integer, nullable=False),
+    Column("last_used_at", Float(53), nullable=False),
+    Column("said_at", Float(53), nullable=False),
+    UniqueConstraint("process", "adapter"),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("holder", String(64), nullable=False),
+    Column("expires_at", Float(53), nullable=False),
 )
 
 feedback = Table(
@@ -237,6 +306,9 @@ api_keys = Table(
     _json("scopes"),
     Column("created_at", BigInteger, nullable=False),
     Column("revoked_at", BigInteger),
+    Column("expires_at", BigInteger),
+    Column("requests_per_minute", BigInteger),
+    Column("tokens_per_minute", BigInteger),
 )
 
 parts = Table(

@@ -14,6 +14,7 @@ import psutil
 from filelock import FileLock, Timeout
 
 from registry.errors import Conflict, Invalid, Unavailable
+from registry.processor import has_fast_bfloat16
 from registry.settings import Settings
 from service.stack.ports import check_ports, claims_of
 from service.stack.programs import Host
@@ -59,6 +60,7 @@ def host_here(engine_options: tuple[str, ...]) -> Host:
         python=sys.executable,
         cpu_engine=has_cpu_engine(),
         cores=_cores(),
+        fast_bfloat16=has_fast_bfloat16(),
         engine_options=engine_options,
     )
 

@@ -52,6 +52,8 @@ class Host:
     """Whether the installed vLLM is the CPU build."""
     cores: int
     """Physical processor cores we may use."""
+    fast_bfloat16: bool = True
+    """Whether the processor has instructions for bfloat16."""
     engine_options: tuple[str, ...] = ()
     """Further options for vLLM, as the operator gave them."""
 
@@ -114,6 +116,8 @@ def _engine_command(settings: Settings, host: Host) -> Sequence[str]:
     ]
     if host.cpu_engine:
         command.append("--enforce-eager")
+        if not host.fast_bfloat16:
+            command += ["--dtype", "float32"]
     return [*command, *host.engine_options]
 
 

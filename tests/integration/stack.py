@@ -58,7 +58,6 @@ class Stack:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        self.ready_pids: dict[str, int] = {}
 
     @property
     def admin_key(self) -> str:
@@ -110,8 +109,8 @@ class Stack:
         return wait_for_json(self._ready_file, ready, seconds)
 
     def start(self) -> None:
-        """Wait for the first readiness and remember who runs."""
-        self.ready_pids = dict(self.wait_ready()["pids"])
+        """Wait for the first readiness."""
+        self.wait_ready()
 
     def stop(self) -> None:
         """Stop it as Ctrl-C does, and check that it ended well and left nothing behind."""

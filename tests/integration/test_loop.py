@@ -29,12 +29,15 @@ class Trained:
     """The adapter version it made."""
     heldout: list[dict[str, Any]]
     """The rows it never saw."""
+    engine_pid: int | None
+    """The vLLM process that ran before the training."""
 
 
 @pytest.fixture(scope="module")
-def trained(client: OpenAI) -> Trained:
+def trained(stack: Stack, client: OpenAI) -> Trained:
     """Upload the example data, train on it, and wait for the end."""
     heldout = rows_of("heldout.jsonl")
+    engine_pid = stack.pids()["engine"]
     job = client.fine_tuning.jobs.create(
         model="tiny-base",
         training_file=upload(client, rows_of("train.jsonl")),
@@ -51,7 +54,7 @@ def trained(client: OpenAI) -> Trained:
     done = until(ended, seconds=400)
     assert done.status == "succeeded", done.error
     assert done.fine_tuned_model
-    return Trained(job=done, model=done.fine_tuned_model, heldout=heldout)
+    return Trained(job=done, model=done.fine_tuned_model, heldout=heldout, engine_pid=engine_pid)
 
 
 def ask(client: OpenAI, model: str, row: dict[str, Any], **extra: Any) -> str:
@@ -87,7 +90,6 @@ def test_the_adapter_is_loaded_and_probed(
     stack: Stack, http: httpx.Client, trained: Trained
 ) -> None:
     """It becomes ready in the vLLM that was running before."""
-    before = stack.ready_pids["engine"]
 
     def ready() -> dict[str, Any] | None:
         found: dict[str, Any] = http.get(f"/adapters/{trained.model}").json()
@@ -96,7 +98,7 @@ def test_the_adapter_is_loaded_and_probed(
     found = until(ready, seconds=60)
     assert found["status"] == "ready", found
     assert found["loaded"]
-    assert stack.pids()["engine"] == before
+    assert stack.pids()["engine"] == trained.engine_pid
 
 
 def test_the_adapter_answers_and_the_base_does_not(client: OpenAI, trained: Trained) -> None:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import httpx
 import pytest
-from litestar import Litestar
 
 from registry.records import Scope
 from registry.settings import Settings
 from service.asgi import create_app
+from service.front import Front
 from tests.service_api import Connect, open_client
 
 
@@ -21,7 +21,7 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-async def app(settings: Settings) -> AsyncIterator[Litestar]:
+async def app(settings: Settings) -> AsyncIterator[Front]:
     """Run the application."""
     application = create_app(settings)
     started, stop = asyncio.Event(), asyncio.Event()
@@ -43,21 +43,21 @@ async def app(settings: Settings) -> AsyncIterator[Litestar]:
 
 
 @pytest.fixture
-async def anonymous(app: Litestar) -> AsyncIterator[httpx.AsyncClient]:
+async def anonymous(app: Front) -> AsyncIterator[httpx.AsyncClient]:
     """Return a client without a key."""
     async with open_client(app) as opened:
         yield opened
 
 
 @pytest.fixture
-async def client(app: Litestar, settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+async def client(app: Front, settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
     """Return a client with the first admin key."""
     async with open_client(app, settings.admin_key_file.read_text().strip()) as opened:
         yield opened
 
 
 @pytest.fixture
-async def connect(app: Litestar, client: httpx.AsyncClient) -> Connect:
+async def connect(app: Front, client: httpx.AsyncClient) -> Connect:
     """Return a function that opens a client with a new key."""
 
     async def with_key(*scopes: Scope, project: str = "default") -> httpx.AsyncClient:

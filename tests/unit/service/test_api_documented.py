@@ -17,7 +17,7 @@ def test_every_endpoint_is_documented_once(settings: Settings) -> None:
     """One line for each method and path, and none for what does not exist."""
     served = {
         (method, re.sub(r":(str|path)}", "}", route.path))
-        for route in create_app(settings).routes
+        for route in create_app(settings).litestar.routes
         if isinstance(route, HTTPRoute) and not route.path.startswith("/schema")
         for method in route.methods - {"OPTIONS", "HEAD"}
     }

@@ -5,11 +5,11 @@ from typing import Any
 
 import httpx
 import pytest
-from litestar import Litestar
 
 from registry.lifecycle import AdapterStatus
 from registry.records import Arm, EvaluationRow, Interaction, Scope, Verdict
 from registry.store import Store
+from service.front import Front
 from tests.service_api import Connect, add_version, judge, uploaded
 
 EVALUATIONS = "/v1/evaluations"
@@ -103,7 +103,7 @@ async def test_another_projects_evaluation_is_not_found(
 
 
 async def test_feedback_reaches_an_interaction_that_is_not_stored_yet(
-    app: Litestar, client: httpx.AsyncClient, store: Store
+    app: Front, client: httpx.AsyncClient, store: Store
 ) -> None:
     """A fast user's judgement is not lost to the writer's delay."""
     app.state.services.interaction_log.record(interaction())

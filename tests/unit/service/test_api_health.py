@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import httpx
 import pytest
-from litestar import Litestar
 
 from registry import errors
 from registry.records import Heartbeat
 from registry.settings import Settings
 from registry.store import Store
+from service.front import Front
 from service.problems import problem_of
 
 SECRET_WORDS = "password=hunter2"
@@ -149,7 +149,7 @@ class AwayStore:
 
 
 async def test_without_a_database_the_service_says_so(
-    app: Litestar, anonymous: httpx.AsyncClient
+    app: Front, anonymous: httpx.AsyncClient
 ) -> None:
     """The part is named; what the driver says is not shown."""
     app.state.services = replace(app.state.services, store=AwayStore())

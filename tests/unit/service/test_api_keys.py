@@ -7,12 +7,12 @@ from pathlib import Path
 
 import httpx
 import pytest
-from litestar import Litestar
 
 from registry.records import Scope
 from registry.settings import Settings
 from registry.store import Store
 from service.bootstrap import bootstrap
+from service.front import Front
 from tests.service_api import Connect, open_client
 
 PATHS = ["/v1/files", "/v1/fine_tuning/jobs", "/v1/models", "/v1/deployments", "/v1/api_keys"]
@@ -141,9 +141,7 @@ def test_the_first_keys_are_readable_by_their_owner_only(settings: Settings) -> 
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-async def test_the_evals_key_sees_models_of_every_project(
-    app: Litestar, settings: Settings
-) -> None:
+async def test_the_evals_key_sees_models_of_every_project(app: Front, settings: Settings) -> None:
     """It may run inference, and nothing else."""
     async with open_client(app, settings.evals_key_file.read_text().strip()) as evals:
         assert (await evals.get("/v1/models")).status_code == 200

@@ -49,6 +49,13 @@ def test_only_the_cpu_build_runs_eagerly(settings: Settings) -> None:
     assert not [name for name in gpu.environment if "CPU" in name]
 
 
+def test_a_processor_without_bfloat16_serves_float32(settings: Settings) -> None:
+    """Only there is the precision chosen for the engine."""
+    old = Host(python="python", cpu_engine=True, cores=2, fast_bfloat16=False)
+    assert "--dtype float32" in " ".join(engine_program(settings, old).command)
+    assert "--dtype" not in engine_program(settings, SMALL).command
+
+
 def test_a_small_machine_saves_a_process(settings: Settings) -> None:
     """On two cores vLLM's worker has one thread and no process of its own."""
     environment = engine_program(settings, SMALL).environment

@@ -1,0 +1,44 @@
+"""The nouns: frozen records that every process reads and writes.
+
+They refuse to know how they are stored, sent or shown.
+"""
+
+from registry.records.access import ANY_PROJECT, ApiKey, Scope, UsageRow
+from registry.records.adapters import AdapterUse, AdapterVersion
+from registry.records.deployments import Arm, ArmOutcome, Deployment, DeploymentChange, RampStep
+from registry.records.evaluations import Evaluation, EvaluationRow, Verdict
+from registry.records.files import DataFile, Purpose
+from registry.records.interactions import Feedback, Interaction, InteractionText, Project
+from registry.records.jobs import FineTuningJob, JobCheckpoint, JobError, JobEvent
+from registry.records.parts import Heartbeat, Lease
+from registry.records.record import Record
+
+__all__ = [
+    "ANY_PROJECT",
+    "AdapterUse",
+    "AdapterVersion",
+    "ApiKey",
+    "Arm",
+    "ArmOutcome",
+    "DataFile",
+    "Deployment",
+    "DeploymentChange",
+    "Evaluation",
+    "EvaluationRow",
+    "Feedback",
+    "FineTuningJob",
+    "Heartbeat",
+    "Interaction",
+    "InteractionText",
+    "JobCheckpoint",
+    "JobError",
+    "JobEvent",
+    "Lease",
+    "Project",
+    "Purpose",
+    "RampStep",
+    "Record",
+    "Scope",
+    "UsageRow",
+    "Verdict",
+]

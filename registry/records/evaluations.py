@@ -1,0 +1,64 @@
+"""Held-out exams and their verdicts.
+
+It refuses to know how a verdict is reached.
+"""
+
+from enum import StrEnum
+from typing import Any
+
+from registry.lifecycle import EvaluationStatus
+from registry.records.record import Record
+
+
+class Verdict(StrEnum):
+    """What an evaluation concludes."""
+
+    GO = "go"
+    NO_GO = "no_go"
+    INCONCLUSIVE = "inconclusive"
+
+
+class Evaluation(Record, frozen=True, kw_only=True):
+    """A held-out exam of a candidate against baseline arms."""
+
+    id: str
+    """`eval-` and 24 hexadecimal digits."""
+    project: str
+    """The project that owns it."""
+    adapter: str
+    """Name of the adapter version under examination."""
+    heldout_file: str
+    """Id of the rows it is examined on."""
+    training_file: str | None
+    """Id of the rows that the few-shot prompt takes its examples from."""
+    policy: dict[str, Any]
+    """The rule of the verdict, fixed before the run."""
+    status: EvaluationStatus
+    """Where it stands."""
+    created_at: int
+    """Unix time in seconds."""
+    finished_at: int | None = None
+    """Unix time in seconds."""
+    verdict: Verdict | None = None
+    """What it concludes."""
+    results: dict[str, Any] | None = None
+    """Scores by arm, paired differences with intervals, and the reasons of the verdict."""
+    error: str | None = None
+    """Why it failed."""
+
+
+class EvaluationRow(Record, frozen=True, kw_only=True):
+    """One answer of one arm, kept so that a restart repeats nothing."""
+
+    evaluation_id: str
+    """The evaluation."""
+    arm: str
+    """`base`, `few_shot` or `adapter`."""
+    row: int
+    """Row number in the held-out file, from 0."""
+    output: str | None
+    """The answer; none when the row could not be scored."""
+    scores: dict[str, float]
+    """Scores by metric; a metric that could not be computed is absent."""
+    error: str | None = None
+    """Why the row is unscored."""

@@ -1,0 +1,137 @@
+"""One inference request at the door: who asks, how much is read, and how a refusal looks.
+
+It refuses to know how an answer is found; `exchange.py` does.
+"""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from litestar.types import Message, Receive, Scope, Send
+
+from registry import records
+from registry.errors import BodyTooLarge
+from service.auth import authenticate, require
+from service.exchange import CHAT, COMPLETIONS, Endpoint, Exchange
+from service.headers import Headers
+from service.inquiry import decode_inquiry
+from service.problems import Problem, new_request_id, problem_of
+from service.services import Services
+
+MAX_BODY_BYTES = 32 * 1024 * 1024
+"""Largest request; a larger one is answered with 413."""
+UNIT_HEADER = "x-graftline-unit"
+"""Names the unit of a split when the body does not."""
+INFERENCE_BY_PATH = {endpoint.path: endpoint for endpoint in (CHAT, COMPLETIONS)}
+"""The engine's doors for inference, and the only ones."""
+_UNEXPECTED = 500
+
+logger = logging.getLogger(__name__)
+
+
+class ClientLeft(Exception):
+    """The client went away before its request was read."""
+
+
+class Inference:
+    """The ASGI application of one endpoint."""
+
+    __slots__ = ("_endpoint", "_services")
+
+    def __init__(self, services: Services, endpoint: Endpoint) -> None:
+        self._services = services
+        self._endpoint = endpoint
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or say clearly why not."""
+        request_id = new_request_id()
+        sender = _Sender(send)
+        try:
+            await self._answer(request_id, Headers(scope), receive, sender)
+        except ClientLeft:
+            return
+        except Exception as exc:  # the edge of a request: whatever it met, the client is told
+            problem = problem_of(exc, request_id)
+            if problem.status == _UNEXPECTED:
+                logger.exception("request %s failed", request_id)
+            if not sender.has_begun:
+                await send_problem(problem, send)
+
+    async def _answer(
+        self, request_id: str, headers: Headers, receive: Receive, sender: "_Sender"
+    ) -> None:
+        key = authenticate(self._services.keyring, headers)
+        require(key, records.Scope.INFERENCE)
+        body = await read_body(receive, headers.get("content-length"))
+        exchange = Exchange(
+            self._services,
+            endpoint=self._endpoint,
+            inquiry=decode_inquiry(body, headers.get(UNIT_HEADER)),
+            project=key.project,
+            request_id=request_id,
+        )
+        await exchange(receive, sender)
+
+
+class _Sender:
+    """Passes messages on, and remembers whether the answer has begun."""
+
+    __slots__ = ("_send", "has_begun")
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.has_begun = False
+
+    async def __call__(self, message: Message) -> None:
+        self.has_begun = True
+        await self._send(message)
+
+
+async def read_body(receive: Receive, length: str | None) -> bytes:
+    """Return a request's body.
+
+    Args:
+        receive: ASGI's.
+        length: The header `content-length`, if there is one.
+
+    Raises:
+        BodyTooLarge: It is larger than `MAX_BODY_BYTES`; no more than that was read.
+        ClientLeft: The client went away first.
+    """
+    if length is not None and length.isdecimal() and int(length[:20]) > MAX_BODY_BYTES:
+        raise BodyTooLarge(MAX_BODY_BYTES)
+    message = await _next(receive)
+    if not message["more_body"]:
+        return _checked(message["body"])
+    whole = bytearray(message["body"])
+    while message["more_body"]:
+        message = await _next(receive)
+        whole += message["body"]
+        if len(whole) > MAX_BODY_BYTES:
+            raise BodyTooLarge(MAX_BODY_BYTES)
+    return bytes(whole)
+
+
+async def send_problem(problem: Problem, send: Send) -> None:
+    """Send an error as a whole answer."""
+    body = problem.encode()
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        *((name.encode(), value.encode("latin-1")) for name, value in problem.headers.items()),
+    ]
+    await send({"type": "http.response.start", "status": problem.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+async def _next(receive: Receive) -> Mapping[str, Any]:
+    message: Mapping[str, Any] = await receive()
+    if message["type"] != "http.request":
+        raise ClientLeft
+    return message
+
+
+def _checked(body: bytes) -> bytes:
+    if len(body) > MAX_BODY_BYTES:
+        raise BodyTooLarge(MAX_BODY_BYTES)
+    return body

@@ -1,0 +1,259 @@
+"""The client of the hot path, against servers that behave badly on purpose."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from registry.errors import EngineLost, Stage, Unavailable
+from service.upstream.connection import READ_AHEAD_BYTES
+from service.upstream.pool import ConnectionPool
+
+Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+WHOLE = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}"
+HEAD = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+
+
+class Server:
+    """A server that lets each connection be handled by a script."""
+
+    def __init__(self, talk: Talk) -> None:
+        self.talk = talk
+        self.connections = 0
+        self.requests: list[bytes] = []
+        self.gone = asyncio.Event()
+        self.port = 0
+
+    async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Handle one connection."""
+        self.connections += 1
+        try:
+            await self.talk(reader, writer)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            self.gone.set()
+        finally:
+            writer.close()
+
+    async def request(self, reader: asyncio.StreamReader) -> bytes:
+        """Read one request with a body of two bytes."""
+        head = await reader.readuntil(b"\r\n\r\n")
+        self.requests.append(head + await reader.readexactly(2))
+        return self.requests[-1]
+
+
+@asynccontextmanager
+async def served(talk: Talk) -> AsyncIterator[tuple[Server, ConnectionPool]]:
+    """Run a server and a pool of connections to it."""
+    server = Server(talk)
+    listening = await asyncio.start_server(server.handle, "127.0.0.1", 0)
+    server.port = listening.sockets[0].getsockname()[1]
+    pool = ConnectionPool(f"http://127.0.0.1:{server.port}/base/", authorization="Bearer k")
+    try:
+        yield server, pool
+    finally:
+        await pool.close()
+        listening.close()
+
+
+async def ask(pool: ConnectionPool, *, seconds: float = 5.0) -> bytes:
+    """Send one request and return the body of its answer."""
+    async with pool.post("/v1/x", b"{}", request_id="r" * 32, deadline_seconds=seconds) as answer:
+        return await answer.body()
+
+
+async def test_a_request_is_sent_whole() -> None:
+    """Path, key, id, length and body reach the engine."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await server.request(reader)
+        writer.write(WHOLE)
+
+    async with served(talk) as (server, pool):
+        assert await ask(pool) == b"{}"
+        head = server.requests[0]
+        assert head.startswith(b"POST /base/v1/x HTTP/1.1\r\n")
+        assert b"authorization: Bearer k\r\n" in head
+        assert b"x-request-id: " + b"r" * 32 in head
+        assert f"host: 127.0.0.1:{server.port}\r\n".encode() in head
+
+
+async def test_a_connection_is_used_again() -> None:
+    """Two requests one after the other share it."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            await server.request(reader)
+            writer.write(WHOLE)
+
+    async with served(talk) as (server, pool):
+        for _ in range(3):
+            assert await ask(pool) == b"{}"
+        assert server.connections == 1
+
+
+async def test_a_kept_connection_that_was_closed_is_replaced() -> None:
+    """A server that closes after each answer costs no request."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await server.request(reader)
+        writer.write(WHOLE)
+
+    async with served(talk) as (server, pool):
+        for _ in range(3):
+            assert await ask(pool) == b"{}"
+        assert server.connections == 3
+
+
+async def test_a_stream_comes_in_pieces() -> None:
+    """What has come is yielded without waiting for the rest."""
+    first_seen = asyncio.Event()
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await server.request(reader)
+        writer.write(HEAD + b"3\r\none\r\n")
+        await first_seen.wait()
+        writer.write(b"3\r\ntwo\r\n0\r\n\r\n")
+
+    async with served(talk) as (server, pool):
+        seen = []
+        async with pool.post("/s", b"{}", request_id="r", deadline_seconds=5) as answer:
+            async for chunk in answer.chunks():
+                seen.append(chunk)
+                first_seen.set()
+        assert seen == [b"one", b"two"]
+
+
+async def test_leaving_early_cuts_the_connection() -> None:
+    """The engine notices, and the connection is not used again."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await server.request(reader)
+        writer.write(HEAD + b"3\r\none\r\n")
+        await reader.readexactly(1)
+
+    async with served(talk) as (server, pool):
+        async with pool.post("/s", b"{}", request_id="r", deadline_seconds=5) as answer:
+            await anext(aiter(answer.chunks()))
+        async with asyncio.timeout(5):
+            await server.gone.wait()
+
+
+async def test_nobody_listening_is_told_apart() -> None:
+    """The request was never seen, so that it may go elsewhere."""
+    pool = ConnectionPool("http://127.0.0.1:9")
+    with pytest.raises(EngineLost) as caught:
+        await ask(pool)
+    assert caught.value.stage is Stage.CONNECTING
+
+
+@pytest.mark.parametrize(
+    ("sent", "stage"),
+    [
+        (b"", Stage.WAITING),
+        (b"HTTP/1.1 200", Stage.WAITING),
+        (b"nonsense\r\n\r\n", Stage.WAITING),
+        (HEAD + b"3\r\none\r\n", Stage.ANSWERING),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc", Stage.ANSWERING),
+        (HEAD + b"zz\r\n", Stage.ANSWERING),
+    ],
+)
+async def test_a_death_says_how_far_it_had_come(sent: bytes, stage: Stage) -> None:
+    """Before the first byte of an answer, or after it."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await server.request(reader)
+        writer.write(sent)
+
+    async with served(talk) as (server, pool):
+        with pytest.raises(EngineLost) as caught:
+            await ask(pool)
+    assert caught.value.stage is stage
+
+
+async def test_a_deadline_ends_the_wait() -> None:
+    """A server that says nothing is given up, and its connection cut."""
+
+    async def talk(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        await server.request(reader)
+        await reader.readexactly(1)
+
+    async with served(talk) as (server, pool):
+        with pytest.raises(Unavailable, match="in time"):
+            await ask(pool, seconds=0.05)
+        async with asyncio.timeout(5):
+            await server.gone.wait()
+
+
+async def test_an_answer_without_length_ends_with_its_connection() -> None:
+    """As HTTP/1.0 servers do."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await server.request(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\nall of it")
+
+    async with served(talk) as (server, pool):
+        assert await ask(pool) == b"all of it"
+
+
+async def test_an_interim_answer_is_passed_over() -> None:
+    """`100 Continue` is not the answer."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            await server.request(reader)
+            writer.write(b"HTTP/1.1 100 Continue\r\n\r\n" + WHOLE)
+
+    async with served(talk) as (server, pool):
+        assert await ask(pool) == b"{}"
+        assert await ask(pool) == b"{}"
+        assert server.connections == 1
+
+
+async def test_an_answer_nobody_asked_for_spoils_the_connection() -> None:
+    """It is never given to the next request."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await server.request(reader)
+        writer.write(WHOLE + WHOLE.replace(b"{}", b"[]"))
+        await server.request(reader)
+        writer.write(WHOLE)
+
+    async with served(talk) as (server, pool):
+        assert await ask(pool) == b"{}"
+        assert await ask(pool) == b"{}"
+        assert server.connections == 2
+
+
+async def test_a_slow_reader_holds_the_engine_back() -> None:
+    """No more than the read-ahead, and what the sockets hold, is buffered."""
+    size = 64 * READ_AHEAD_BYTES
+    sent = 0
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        await server.request(reader)
+        writer.write(f"HTTP/1.1 200 OK\r\ncontent-length: {size}\r\n\r\n".encode())
+        while sent < size:
+            writer.write(bytes(READ_AHEAD_BYTES))
+            await writer.drain()
+            sent += READ_AHEAD_BYTES
+
+    async with served(talk) as (server, pool):
+        async with pool.post("/s", b"{}", request_id="r", deadline_seconds=20) as answer:
+            pieces = aiter(answer.chunks())
+            total = len(await anext(pieces))
+            for _ in range(200):  # every chance to read on
+                await asyncio.sleep(0)
+            assert answer._held_bytes <= 2 * READ_AHEAD_BYTES
+            async for piece in pieces:
+                total += len(piece)
+        assert total == size
+
+
+async def test_a_closed_pool_opens_nothing() -> None:
+    """A service that stops sends no more."""
+    pool = ConnectionPool("http://127.0.0.1:9")
+    await pool.close()
+    with pytest.raises(Unavailable, match="stopping"):
+        await ask(pool)
