@@ -83,9 +83,20 @@ def paced(
     connections = min(max(_MIN_PACED, wanted), _MAX_CONNECTIONS)
     cycle_ms = connections / per_second * 1000
     warm = _wrk(system, shape, connections=connections, seconds=warm_seconds, pause_ms=cycle_ms)
-    taken_ms = min(warm.p50_ms, cycle_ms / 2)
-    pause_ms = cycle_ms - taken_ms
+    if not warm.requests:  # so slow that the rate cannot be kept; the figures will say so
+        return warm
+    pause_ms = rest_of(cycle_ms, connections * 1000 / warm.per_second)
     return _wrk(system, shape, connections=connections, seconds=seconds, pause_ms=pause_ms)
+
+
+def rest_of(cycle_ms: float, seen_ms: float) -> float:
+    """Return the pause that makes a cycle as long as wanted, half of the cycle at least.
+
+    Args:
+        cycle_ms: How long a cycle of request, answer and pause should take.
+        seen_ms: How long it took with a pause of `cycle_ms`.
+    """
+    return max(cycle_ms - (seen_ms - cycle_ms), cycle_ms / 2)
 
 
 def _wrk(system: System, shape: Shape, *, connections: int, seconds: int, pause_ms: float) -> Load:

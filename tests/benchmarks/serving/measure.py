@@ -27,6 +27,8 @@ CONNECTIONS = (1, 8, 32, 128)
 EVENTS = (32, 512)
 """Events of short and of long streams, whose difference is the cost of an event."""
 _SATURATING = 32
+_EVENT_CONNECTIONS = 8
+"""Few, for the stream that each has under way at the end of a run is not counted."""
 _SEPARATE_CONNECTIONS = 32
 _SEPARATE_GAP_US = 5000
 _MIXED = Shape(streamed_share=8)
@@ -127,7 +129,7 @@ class Bench:
                     loads.setdefault(system.name, ([], [])), EVENTS, strict=True
                 ):
                     shape = Shape(stream=True, events=events)
-                    kind.append(self._closed(system, shape, _SATURATING))
+                    kind.append(self._closed(system, shape, _EVENT_CONNECTIONS))
         return {
             name: wall_seconds_an_event(median_of(short), median_of(long), events=EVENTS) * 1e6
             for name, (short, long) in loads.items()
