@@ -7,7 +7,11 @@ READY := $(VENV)/.ready
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install demo up check test unit clean
+PEERS := build/peers
+# Options of the benchmarks, such as BENCH=--quick.
+BENCH ?=
+
+.PHONY: help install demo up check test unit bench-serving bench-engine clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -37,5 +41,20 @@ test: check ## Everything: the checks, then every test, the real vLLM included
 	bash deploy/test-tools.sh
 	$(BIN)/python -m pytest --cov --cov-report=term
 
+bench-serving: $(READY) $(PEERS)/.ready ## Graftline beside litellm and vllm-router, on a mock upstream
+	$(BIN)/python -m tests.benchmarks.serving $(BENCH)
+
+bench-engine: $(READY) ## Throughput through the service and without it, on the real vLLM
+	bash deploy/test-tools.sh
+	bash deploy/bench-tools.sh
+	$(BIN)/python -m tests.benchmarks.serving.engine $(BENCH)
+
+# The peers' requirements are not ours: they never meet in one environment.
+$(PEERS)/.ready: tests/benchmarks/serving/peers.txt deploy/bench-tools.sh
+	bash deploy/bench-tools.sh
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --requirement tests/benchmarks/serving/peers.txt
+	@touch $@
+
 clean: ## Remove the environment and everything the stack stored
-	rm -rf $(VENV) .graftline
+	rm -rf $(VENV) $(PEERS) .graftline
