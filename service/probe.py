@@ -41,6 +41,8 @@ async def measure(
 ) -> ProbeFigures:
     """Replay the trainer's rows on the engine, with the base model and with the adapter.
 
+    An import's rows have no trainer's figures: they show the effect alone.
+
     Raises:
         Unavailable: The engine does not answer.
         EngineError: It refused a row.
@@ -90,8 +92,8 @@ def fault_of(figures: ProbeFigures, *, min_effect_nats: float, tolerance_nats: f
 
 def _check(adapter: str, row: ProbeRow) -> None:
     targets = len(row.token_ids) - row.target_start
-    figures = {len(row.base_logprobs), len(row.adapter_logprobs)} - {0}
-    if row.target_start < 1 or targets < 1 or not figures <= {targets}:
+    figures = {len(row.base_logprobs), len(row.adapter_logprobs)}
+    if row.target_start < 1 or targets < 1 or figures not in ({targets}, {0}):
         raise CorruptArtifact(adapter, "a probe row lacks a log-probability for each target token")
 
 
