@@ -30,9 +30,10 @@ class ProbeRow(Record, frozen=True, kw_only=True):
     target_start: int
     """Index of the first target token."""
     base_logprobs: list[float]
-    """The base model's log-probability of each target token, in nats."""
+    """The base model's log-probability of each target token, in nats; empty when unknown."""
     adapter_logprobs: list[float]
-    """The adapter's log-probability of each target token, in nats."""
+    """The adapter's log-probability of each target token, in nats; empty when unknown, as for an
+    adapter that was trained elsewhere."""
 
 
 class Manifest(Record, frozen=True, kw_only=True):
@@ -46,16 +47,16 @@ class Manifest(Record, frozen=True, kw_only=True):
     """Name of the base model."""
     base_sha256: str
     """Hash over the base model's configuration and weights."""
-    training_sha256: str
-    """Hash of the training file."""
+    training_sha256: str | None
+    """Hash of the training file; none for an import."""
     validation_sha256: str | None
     """Hash of the held-out file."""
     hyperparameters: dict[str, Any]
     """As resolved: nothing is `auto`."""
-    seed: int
-    """Seed of the run."""
-    step: int
-    """Optimiser steps done."""
+    seed: int | None
+    """Seed of the run; none for an import."""
+    step: int | None
+    """Optimiser steps done; none for an import."""
     libraries: dict[str, str]
     """Versions of the libraries that took part."""
     probe: list[ProbeRow]
@@ -81,6 +82,14 @@ def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file, hexadecimal."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def identity_of_base(folder: Path) -> str:
+    """Return the hash over a base model's configuration and weights; slow for large ones."""
+    whole = hashlib.sha256()
+    for path in [folder / "config.json", *sorted(folder.glob("*.safetensors"))]:
+        whole.update(f"{path.name}:{sha256_of(path)}\n".encode())
+    return whole.hexdigest()
 
 
 def publish(staged: Path, target: Path, manifest: Manifest) -> Published:

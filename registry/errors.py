@@ -9,7 +9,8 @@ It refuses to know HTTP: `service/problems.py` maps these to responses.
     │   ├── InUse                something still needs the record
     │   └── NotPromotable        no verdict, or not `go`, and no override
     ├── Invalid              the request's own fault; names the parameter
-    │   └── InvalidData          a data file's rows are at fault; names the lines
+    │   ├── InvalidData          a data file's rows are at fault; names the lines
+    │   └── InvalidAdapter       an adapter cannot be served; names fields and tensors
     ├── Denied               the caller may not do this
     │   ├── Unauthenticated      no key, or not one of ours
     │   └── MissingScope         the key lacks the scope
@@ -142,6 +143,42 @@ def _revive_invalid_data(faults: tuple[DataFault, ...], more: bool) -> InvalidDa
     return InvalidData(faults, more=more)
 
 
+@dataclass(frozen=True)
+class AdapterFault:
+    """One reason why an adapter that was trained elsewhere cannot be served."""
+
+    where: str
+    """The file, and its field or tensor."""
+    message: str
+    """What is wrong."""
+    remedy: str
+    """What to change."""
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.message} {self.remedy}"
+
+
+class InvalidAdapter(Invalid):
+    """An adapter that was trained elsewhere cannot be served here."""
+
+    def __init__(self, faults: tuple[AdapterFault, ...], *, more: bool = False) -> None:
+        listing = "\n".join(f"- {fault}" for fault in faults)
+        count = f"at least {len(faults)}" if more else str(len(faults))
+        plural = "" if count == "1" else "s"
+        param = faults[0].where.partition(".")[0]
+        message = f"The adapter has {count} fault{plural}:\n{listing}"
+        super().__init__(message, param, "invalid_adapter")
+        self.faults = faults
+        self.more = more
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _revive_invalid_adapter, (self.faults, self.more)
+
+
+def _revive_invalid_adapter(faults: tuple[AdapterFault, ...], more: bool) -> InvalidAdapter:  # noqa: FBT001 - pickle passes by position
+    return InvalidAdapter(faults, more=more)
+
+
 class Denied(GraftlineError):
     """The caller may not do this."""
 
@@ -200,14 +237,15 @@ class EngineLost(Unavailable):
 class TooLarge(GraftlineError):
     """An upload is beyond the limit."""
 
-    def __init__(self, limit_bytes: int) -> None:
-        super().__init__(limit_bytes)
+    def __init__(self, limit_bytes: int, setting: str = "GRAFTLINE_MAX_UPLOAD_BYTES") -> None:
+        super().__init__(limit_bytes, setting)
         self.limit_bytes = limit_bytes
+        self.setting = setting
 
     def __str__(self) -> str:
         return (
             f"The upload is larger than {self.limit_bytes} bytes. "
-            "Split the file, or raise GRAFTLINE_MAX_UPLOAD_BYTES."
+            f"Make the file smaller, or raise {self.setting}."
         )
 
 

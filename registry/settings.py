@@ -52,6 +52,8 @@ class Settings(BaseSettings):
     """Key of the vLLM server, if it was started with one."""
     max_upload_bytes: int = Field(default=512 * 1024 * 1024, ge=1)
     """Largest file that `POST /v1/files` takes, in bytes."""
+    max_adapter_bytes: int = Field(default=2 * 1024 * 1024 * 1024, ge=1)
+    """Largest `adapter_model.safetensors` that `POST /v1/adapters` takes, in bytes."""
     max_loras: int = Field(default=4, ge=1)
     """Adapter versions the engine can use in one step: stable, candidate and those draining."""
     max_lora_rank: int = Field(default=32, ge=1)

@@ -26,6 +26,7 @@ from service.bootstrap import announce, bootstrap
 from service.context import DEPENDENCIES
 from service.disconnect import Departures
 from service.front import Front
+from service.importing import orphans
 from service.interaction_log import InteractionLog
 from service.metrics import ServiceMetrics
 from service.problems import handle
@@ -110,6 +111,7 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
         await services.keyring.refresh()
         await services.routing.refresh()
         await to_thread.run_sync(uploads.sweep, services.blobs)
+        await orphans.sweep(settings, store)
         writer = {"interaction log": services.interaction_log.run}
         loops: Mapping[str, Callable[[], Awaitable[None]]] = {
             "keyring": services.keyring.run,

@@ -127,6 +127,43 @@ def show_version() -> None:
             continue
 
 
+@app.command(name="import")
+def import_adapter(
+    folder: Annotated[Path, typer.Argument(help="Folder that PEFT's save_pretrained wrote.")],
+    *,
+    suffix: Annotated[str | None, typer.Option(help="Part of the new version's name.")] = None,
+    heldout_file: Annotated[
+        str | None, typer.Option(help="Id of uploaded rows it never saw in training.")
+    ] = None,
+    url: Annotated[str | None, typer.Option(help="Address of the service.")] = None,
+    key: Annotated[
+        str | None, typer.Option(help="API key; by default the data directory's admin key.")
+    ] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Serve an adapter that was trained elsewhere; print its name, or what to change."""
+    from service.importing import folder as place  # noqa: PLC0415 - with the next
+    from service.importing import sending  # noqa: PLC0415 - the client takes a while to import
+
+    settings = read_settings(data_dir=data_dir)
+    fields = {"suffix": suffix, "heldout_file": heldout_file}
+    try:
+        chosen = place.choose(folder)
+        told = sending.send(
+            url or settings.service_url,
+            key or _admin_key(settings),
+            chosen,
+            {name: value for name, value in fields.items() if value is not None},
+        )
+    except GraftlineError as exc:
+        fail(str(exc))
+    typer.echo(told.id)
+    if chosen.left_behind:
+        typer.echo(f"Left behind: {', '.join(map(ascii, chosen.left_behind))}", err=True)
+    for notice in told.notices or ():
+        typer.echo(notice, err=True)
+
+
 @keys.command(name="create")
 def create_key(
     *,
@@ -192,6 +229,13 @@ def read_settings(**chosen: object) -> Settings:
                 for fault in exc.errors(include_input=False)
             )
         )
+
+
+def _admin_key(settings: Settings) -> str:
+    try:
+        return settings.admin_key_file.read_text().strip()
+    except OSError:
+        fail(f"There is no key in {settings.data_dir}. Name the folder (--data-dir) or a key.")
 
 
 def fail(message: str) -> NoReturn:

@@ -86,7 +86,8 @@ class Grafting:
                 observed.pop(version.name, None)
             raise
         self._metrics.probe_effect.labels(version.name).set(figures.effect_nats)
-        self._metrics.probe_difference.labels(version.name).set(figures.difference_nats)
+        if figures.difference_nats is not None:
+            self._metrics.probe_difference.labels(version.name).set(figures.difference_nats)
         fault = fault_of(
             figures,
             min_effect_nats=self._settings.probe_min_effect_nats,

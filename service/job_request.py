@@ -57,7 +57,7 @@ def new_job(
         model=request.model,
         training_file=request.training_file,
         validation_file=request.validation_file,
-        suffix=_suffix(request.suffix),
+        suffix=checked_suffix(request.suffix),
         seed=random_seed if request.seed is None else _seed(request.seed),
         method=_supervised(hyperparameters),
         hyperparameters=hyperparameters,
@@ -79,6 +79,17 @@ def new_event(job: FineTuningJob, message: str, *, now: int | None = None) -> Jo
     return JobEvent(
         id=new_id("ftevent"), job_id=job.id, created_at=moment, level="info", message=message
     )
+
+
+def checked_suffix(suffix: str | None) -> str | None:
+    """Return the suffix of a new version's name.
+
+    Raises:
+        Invalid: It is empty or too long.
+    """
+    if suffix is not None and not 1 <= len(suffix) <= _MAX_SUFFIX:
+        raise Invalid(f"'suffix' must have 1 to {_MAX_SUFFIX} characters.", "suffix")
+    return suffix
 
 
 def _supervised(hyperparameters: dict[str, Any]) -> dict[str, Any]:
@@ -105,12 +116,6 @@ def _hyperparameters(request: CreateJob) -> Hyperparameters:
         message = f"'{name}' must be {floor}{ceiling}, or 'auto'."
         raise Invalid(message, f"{where}.{name}")
     return chosen
-
-
-def _suffix(suffix: str | None) -> str | None:
-    if suffix is not None and not 1 <= len(suffix) <= _MAX_SUFFIX:
-        raise Invalid(f"'suffix' must have 1 to {_MAX_SUFFIX} characters.", "suffix")
-    return suffix
 
 
 def _seed(seed: int) -> int:

@@ -21,10 +21,11 @@ class ProbeFigures(Record, frozen=True, kw_only=True):
     """Target tokens compared."""
     effect_nats: float
     """Mean |adapter - base| of the log-probability a token, both in the engine."""
-    difference_nats: float
-    """Mean |engine - trainer| of the log-probability a token, with the adapter."""
-    base_difference_nats: float
-    """Mean |engine - trainer| of the log-probability a token, base model alone."""
+    difference_nats: float | None
+    """Mean |engine - trainer| of the log-probability a token, with the adapter; none when no
+    trainer's figures came with the adapter."""
+    base_difference_nats: float | None
+    """Mean |engine - trainer| of the log-probability a token, base model alone; none likewise."""
 
 
 class LogprobSource(Protocol):
@@ -40,6 +41,8 @@ async def measure(
 ) -> ProbeFigures:
     """Replay the trainer's rows on the engine, with the base model and with the adapter.
 
+    An import's rows have no trainer's figures: they show the effect alone.
+
     Raises:
         Unavailable: The engine does not answer.
         EngineError: It refused a row.
@@ -54,13 +57,15 @@ async def measure(
         with_base = (await engine.prompt_logprobs(base, row.token_ids))[first:]
         with_adapter = (await engine.prompt_logprobs(adapter, row.token_ids))[first:]
         effect += _distances(with_adapter, with_base)
-        difference += _distances(with_adapter, row.adapter_logprobs)
-        base_difference += _distances(with_base, row.base_logprobs)
+        if row.adapter_logprobs:
+            difference += _distances(with_adapter, row.adapter_logprobs)
+        if row.base_logprobs:
+            base_difference += _distances(with_base, row.base_logprobs)
     return ProbeFigures(
         tokens=len(effect),
         effect_nats=fmean(effect) if effect else 0.0,
-        difference_nats=fmean(difference) if difference else 0.0,
-        base_difference_nats=fmean(base_difference) if base_difference else 0.0,
+        difference_nats=fmean(difference) if difference else None,
+        base_difference_nats=fmean(base_difference) if base_difference else None,
     )
 
 
@@ -68,25 +73,27 @@ def fault_of(figures: ProbeFigures, *, min_effect_nats: float, tolerance_nats: f
     """Return why the figures reject an adapter; none when they do not."""
     if not figures.tokens:
         return "The manifest holds no probe rows, so nothing shows that the engine applies it."
-    if not (isfinite(figures.effect_nats) and isfinite(figures.difference_nats)):
+    difference, alone = figures.difference_nats, figures.base_difference_nats
+    if not (isfinite(figures.effect_nats) and isfinite(difference or 0.0)):
         return "The engine's log-probabilities with the adapter are not finite numbers."
     if figures.effect_nats < min_effect_nats:
         return (
             f"The engine loaded the adapter but it changes nothing: {figures.effect_nats:.6f} nats "
             f"a token over {figures.tokens} tokens, at least {min_effect_nats} is expected."
         )
-    if figures.difference_nats > tolerance_nats:
+    if difference is not None and difference > tolerance_nats:
+        base = "" if alone is None else f"; the base model alone is {alone:.3f} apart"
         return (
-            f"The engine computes something else than the trainer: {figures.difference_nats:.3f} "
-            f"nats a token apart over {figures.tokens} tokens, at most {tolerance_nats} is "
-            f"tolerated; the base model alone is {figures.base_difference_nats:.3f} apart."
+            f"The engine computes something else than the trainer: {difference:.3f} nats a token "
+            f"apart over {figures.tokens} tokens, at most {tolerance_nats} is tolerated{base}."
         )
     return None
 
 
 def _check(adapter: str, row: ProbeRow) -> None:
     targets = len(row.token_ids) - row.target_start
-    if row.target_start < 1 or {len(row.base_logprobs), len(row.adapter_logprobs)} != {targets}:
+    figures = {len(row.base_logprobs), len(row.adapter_logprobs)}
+    if row.target_start < 1 or targets < 1 or figures not in ({targets}, {0}):
         raise CorruptArtifact(adapter, "a probe row lacks a log-probability for each target token")
 
 

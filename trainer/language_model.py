@@ -3,7 +3,6 @@
 It refuses to know rows and how the weights are trained.
 """
 
-import hashlib
 import shutil
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import cached_file
 
-from registry.artifacts import sha256_of
+from registry.artifacts import identity_of_base
 from registry.errors import TrainingFailed
 from registry.processor import has_fast_bfloat16
 from trainer.plan import Hyperparameters
@@ -107,10 +106,7 @@ def identity(plan: Plan) -> str:
     folder = Path(plan.base_model)
     if not folder.exists():
         folder = Path(cached_file(plan.base_model, "config.json")).parent
-    whole = hashlib.sha256()
-    for path in [folder / "config.json", *sorted(folder.glob("*.safetensors"))]:
-        whole.update(f"{path.name}:{sha256_of(path)}\n".encode())
-    return whole.hexdigest()
+    return identity_of_base(folder)
 
 
 def _unavailable(base_model: str, exc: Exception) -> TrainingFailed:

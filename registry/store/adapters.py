@@ -6,14 +6,15 @@ It refuses to know which of them are loaded: that is observed from the engine.
 import msgspec
 from sqlalchemy import or_, select, update
 
-from registry.errors import IllegalTransition, InUse, NotFound
+from registry.errors import Conflict, IllegalTransition, InUse, NotFound
 from registry.lifecycle import ADAPTER_MOVES, AdapterStatus, sources
 from registry.records import AdapterVersion
 from registry.store import tables
 from registry.store.database import Database
-from registry.store.rows import Page, fetch_all, fetch_first, fetch_page
+from registry.store.rows import Page, add, fetch_all, fetch_first, fetch_page
 
 _USABLE = [AdapterStatus.PUBLISHED, AdapterStatus.READY]
+_LEAVING = [AdapterStatus.RETIRED, AdapterStatus.DELETED]
 
 
 class Adapters:
@@ -59,6 +60,31 @@ class Adapters:
         query = select(table).where(table.c.status.in_(_USABLE)).order_by(table.c.seq)
         async with self._database.read() as connection:
             return await fetch_all(connection, query, AdapterVersion)
+
+    async def add_import(self, version: AdapterVersion, *, same_bytes: str) -> None:
+        """Record an imported version, unless the project has the same bytes already.
+
+        Args:
+            version: The new record.
+            same_bytes: What the directories of versions of the same bytes begin with.
+
+        Raises:
+            Conflict: An earlier import has the same bytes; it names that version.
+        """
+        table = tables.adapters
+        query = select(table).where(
+            table.c.project == version.project,
+            table.c.directory.startswith(same_bytes, autoescape=True),
+            table.c.status.not_in(_LEAVING),
+        )
+        async with self._database.write() as connection:
+            first = await fetch_first(connection, query, AdapterVersion)
+            if first is not None:
+                raise Conflict(
+                    f"These weights were imported as '{first.name}', which is {first.status}. "
+                    "Use that version, or delete it first (DELETE /v1/models/{name})."
+                )
+            await add(connection, table, version)
 
     async def retire(self, name: str, *, project: str) -> AdapterVersion:
         """Retire a version, unless a deployment points at it.

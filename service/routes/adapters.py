@@ -1,21 +1,79 @@
-"""`/v1/adapters`: adapter versions with their manifest, their probe and whether they are loaded.
+"""`/v1/adapters`: adapter versions with their manifest and probe, and the import of new ones.
 
-It refuses to change any of them.
+It refuses to change any of them, and to know what makes an adapter fit.
 """
 
+import shutil
 from pathlib import Path
+from typing import Any
 
 from anyio import to_thread
-from litestar import Router, get
+from litestar import Request, Router, get, post
 from litestar.params import FromPath
 
 from registry.artifacts import Manifest, read_manifest
-from registry.errors import CorruptArtifact
-from registry.records import Scope
+from registry.errors import CorruptArtifact, Invalid, NotFound, TooLarge
+from registry.records import Purpose, Scope
 from service.auth import needs
 from service.context import After, Caller, Limit, Parts
+from service.forms import FilePart, Form, boundary_of
+from service.importing.configuration import CONFIG, MAX_CONFIG_BYTES
+from service.importing.header import WEIGHTS
+from service.importing.orphans import staging_folder
+from service.job_request import checked_suffix
+from service.services import Services
 from service.wire.lists import ListOf
 from service.wire.models import AdapterObject, adapter_object
+
+_FORM_BYTES = 1024 * 1024
+_SETTING = "GRAFTLINE_MAX_ADAPTER_BYTES"
+
+
+@post("/", request_max_body_size=None, status_code=200)
+async def import_adapter(
+    request: Request[Any, Any, Any], services: Parts, caller: Caller
+) -> AdapterObject:
+    """Import an adapter that PEFT saved: `adapter_config`, `adapter_model`, `suffix`.
+
+    Both files are checked against the base model and the engine first; an adapter with faults is
+    refused with a list of them. `heldout_file` may name rows it never saw. The answer comes when
+    the version is durable; loading and the probe follow, as for one that was trained here.
+    """
+    # Numpy and tokenizers take 15 MB, and only an import needs them.
+    from service.importing import publication  # noqa: PLC0415
+
+    limit = services.settings.max_adapter_bytes
+    if int(request.headers.get("content-length") or 0) > limit + MAX_CONFIG_BYTES + _FORM_BYTES:
+        raise TooLarge(limit, _SETTING)
+    boundary = boundary_of(
+        request.headers.get("content-type", ""), "adapter_config, adapter_model and suffix"
+    )
+    staged = staging_folder(services.settings)
+    form = Form(
+        {
+            "adapter_config": FilePart(
+                staged / CONFIG, limit_bytes=MAX_CONFIG_BYTES, setting=_SETTING
+            ),
+            "adapter_model": FilePart(staged / WEIGHTS, limit_bytes=limit, setting=_SETTING),
+        }
+    )
+    try:
+        await form.receive(request.stream(), boundary)
+        wanted = publication.Request(
+            project=caller.project,
+            suffix=checked_suffix(form.fields.get("suffix")),
+            heldout_file=await _heldout(services, caller.project, form),
+        )
+        _require_both(form)
+        importer = publication.Importer(services.settings, services.store)
+        imported = await importer.publish(staged, wanted)
+    finally:
+        await to_thread.run_sync(form.close)
+        await to_thread.run_sync(_forget, staged)
+    await services.routing.refresh()
+    services.reconciler.wake()
+    notices = [*imported.notices, *(f"'{name}' was left behind." for name in form.left_behind)]
+    return adapter_object(imported.version, loaded=False, notices=notices)
 
 
 @get("/")
@@ -50,9 +108,39 @@ def _manifest(directory: Path) -> Manifest | None:
         return None
 
 
+def _require_both(form: Form) -> None:
+    for name, file in form.files.items():
+        if file.filename is None:
+            raise Invalid(f"The form has no file named '{name}'.", name)
+        if file.filename.endswith((".bin", ".pt", ".pth", ".pkl")):
+            raise Invalid(
+                f"'{file.filename}' is a pickle, which is never opened here. Load the adapter with "
+                "peft on your own machine and save it with save_pretrained(folder, "
+                "safe_serialization=True); then send adapter_model.safetensors.",
+                name,
+            )
+
+
+async def _heldout(services: Services, project: str, form: Form) -> str | None:
+    file_id = form.fields.get("heldout_file")
+    if not file_id:
+        return None
+    try:
+        file = await services.store.files.get(file_id, project=project)
+    except NotFound as exc:
+        raise Invalid(str(exc), "heldout_file", "file_not_found") from exc
+    if file.purpose not in {Purpose.FINE_TUNE, Purpose.EVALS}:
+        raise Invalid(f"The file '{file.id}' holds no rows to examine.", "heldout_file")
+    return file.id
+
+
+def _forget(staged: Path) -> None:
+    shutil.rmtree(staged, ignore_errors=True)
+
+
 router = Router(
     "/v1/adapters",
-    route_handlers=[list_adapters, get_adapter],
+    route_handlers=[import_adapter, list_adapters, get_adapter],
     guards=[needs(Scope.TRAINING)],
     tags=["Adapters"],
 )

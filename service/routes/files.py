@@ -10,7 +10,6 @@ from anyio import to_thread
 from litestar import Request, Router, delete, get, post
 from litestar.params import FromPath, FromQuery, QueryParameter
 from litestar.response import File
-from multipart import parse_options_header  # type: ignore[import-untyped] # ships no types
 
 from registry.errors import Invalid, NotFound, TooLarge
 from registry.identifiers import new_id
@@ -19,6 +18,7 @@ from registry.store.rows import MAX_PAGE
 from service import uploads
 from service.auth import needs
 from service.context import After, Caller, Limit, Parts
+from service.forms import FilePart, Form, boundary_of
 from service.wire.files import FileObject, file_object
 from service.wire.lists import Deleted, ListOf
 
@@ -38,16 +38,18 @@ async def upload_file(
     limit = services.settings.max_upload_bytes
     if int(request.headers.get("content-length") or 0) > limit + _FORM_BYTES:
         raise TooLarge(limit)
+    boundary = boundary_of(request.headers.get("content-type", ""), "file and purpose")
     file_id = new_id("file")
     staged = uploads.staging_path(services.blobs, file_id)
-    upload = uploads.Upload(staged, limit_bytes=limit)
+    upload = FilePart(staged, limit_bytes=limit, setting="GRAFTLINE_MAX_UPLOAD_BYTES")
+    form = Form({"file": upload})
     try:
-        await upload.receive(request.stream(), _boundary(request))
-        purpose, filename = _purpose(upload.fields), _filename(upload)
+        await form.receive(request.stream(), boundary)
+        purpose, filename = _purpose(form.fields), _filename(upload)
         summary = await to_thread.run_sync(uploads.check, staged)
         await to_thread.run_sync(uploads.keep, staged, services.blobs, file_id)
     finally:
-        await to_thread.run_sync(upload.close)
+        await to_thread.run_sync(form.close)
     file = DataFile(
         id=file_id,
         project=caller.project,
@@ -108,14 +110,6 @@ async def delete_file(services: Parts, caller: Caller, file_id: FromPath[str]) -
     return Deleted(id=file_id, object="file")
 
 
-def _boundary(request: Request[Any, Any, Any]) -> str:
-    kind, options = parse_options_header(request.headers.get("content-type", ""))
-    boundary = options.get("boundary")
-    if kind != "multipart/form-data" or not boundary:
-        raise Invalid("Send the file as multipart/form-data, with the fields file and purpose.")
-    return str(boundary)
-
-
 def _purpose(fields: dict[str, str]) -> Purpose:
     given = fields.get("purpose")
     if given in _UPLOADABLE:
@@ -125,7 +119,7 @@ def _purpose(fields: dict[str, str]) -> Purpose:
     raise Invalid(f"'purpose' {what}; use {names}.", "purpose")
 
 
-def _filename(upload: uploads.Upload) -> str:
+def _filename(upload: FilePart) -> str:
     if upload.filename is None:
         raise Invalid("The form has no part named 'file'.", "file")
     return upload.filename

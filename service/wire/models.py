@@ -61,10 +61,16 @@ class AdapterObject(msgspec.Struct, frozen=True, kw_only=True):
     """What the effect probe measured in the engine."""
     manifest: Manifest | None = None
     """What it is and how to make it again; null in lists, or when its files are gone."""
+    notices: list[str] | None = None
+    """In the answer to an import: what was noticed but is no fault, such as files left behind."""
 
 
 def adapter_object(
-    version: AdapterVersion, *, loaded: bool, manifest: Manifest | None = None
+    version: AdapterVersion,
+    *,
+    loaded: bool,
+    manifest: Manifest | None = None,
+    notices: list[str] | None = None,
 ) -> AdapterObject:
     """Return a record as it goes over the wire."""
     return AdapterObject(
@@ -83,4 +89,5 @@ def adapter_object(
         manifest_sha256=version.manifest_sha256,
         probe=version.probe,
         manifest=manifest,
+        notices=notices,
     )

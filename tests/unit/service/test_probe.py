@@ -49,6 +49,15 @@ async def test_only_target_tokens_are_compared() -> None:
     assert figures.base_difference_nats == pytest.approx((0.0 + 0.2) / 2)
 
 
+async def test_a_row_without_a_trainers_figures_shows_the_effect_alone() -> None:
+    """An import is judged by its effect, and its difference is unknown, not zero."""
+    row = ProbeRow(token_ids=[1, 2], target_start=1, base_logprobs=[], adapter_logprobs=[])
+    scripted = Scripted({"base": [-1.0], "adapter": [-2.0]})
+    figures = await measure(scripted, base="base", adapter="adapter", rows=[row])
+    assert (figures.effect_nats, figures.difference_nats) == (1.0, None)
+    assert fault_of(figures, min_effect_nats=0.5, tolerance_nats=0.1) is None
+
+
 async def test_no_rows_measure_nothing() -> None:
     """Zero tokens, and a fault that says so."""
     figures = await measure(Scripted({}), base="base", adapter="adapter", rows=[])

@@ -11,6 +11,7 @@ from typer.testing import CliRunner, Result
 from registry.settings import Settings
 from registry.store import open_store
 from service.cli import app
+from tests.adapter_folders import write
 
 
 def graftline(*words: str, **environment: str) -> Result:
@@ -86,6 +87,30 @@ def test_the_version_is_told() -> None:
 def test_an_address_that_does_not_answer_is_not_healthy() -> None:
     """A container's health check reads the status."""
     assert graftline("healthy", "http://127.0.0.1:1/").exit_code == 1
+
+
+def test_an_import_of_checkpoints_says_which(tmp_path: Path) -> None:
+    """A trainer's output folder holds several adapters: the user chooses."""
+    for step in (9, 10):
+        write(tmp_path / f"checkpoint-{step}")
+    result = graftline("import", str(tmp_path), "--key", "k")
+    assert result.exit_code == 1
+    assert result.stderr.index("checkpoint-9'") < result.stderr.index("checkpoint-10'")
+
+
+def test_an_import_of_a_pickle_says_how_to_convert(tmp_path: Path) -> None:
+    """It is never opened, here or there."""
+    (tmp_path / "adapter_model.bin").write_bytes(b"x")
+    result = graftline("import", str(tmp_path), "--key", "k")
+    assert result.exit_code == 1
+    assert "safe_serialization=True" in result.stderr
+
+
+def test_an_import_without_a_service_says_so(tmp_path: Path) -> None:
+    """The address is named, and the option."""
+    result = graftline("import", str(write(tmp_path)), "--key", "k", "--url", "http://127.0.0.1:1")
+    assert result.exit_code == 1
+    assert "--url" in result.stderr
 
 
 def test_nothing_heavy_is_imported() -> None:
