@@ -5,6 +5,7 @@ It refuses to know what the parts do, and reads no environment.
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -25,6 +26,7 @@ from service.auth import Keyring
 from service.bootstrap import announce, bootstrap
 from service.context import DEPENDENCIES
 from service.interaction_log import InteractionLog
+from service.limits import Counters, Limiter, open_counting
 from service.metrics import ServiceMetrics
 from service.problems import handle
 from service.reconcile import Reconciler
@@ -41,9 +43,16 @@ from service.routes import (
     keys,
     models,
 )
+from service.routes import (
+    metrics as project_metrics,
+)
+from service.routes import (
+    usage as usage_routes,
+)
 from service.routing import RoutingTable
 from service.services import Services
 from service.snapshot import read_snapshot
+from service.usage import UsageLedger
 from service.vllm import Engine
 
 RESTART_SECONDS = 1.0
@@ -52,7 +61,18 @@ _DESCRIPTION = (
     "Fine-tune, serve, compare and watch language models on your own machines, through OpenAI's "
     "API. Send an API key as 'Authorization: Bearer <key>'."
 )
-_ADMINISTRATION = (files, fine_tuning, models, adapters, deployments, evaluations, feedback, keys)
+_ADMINISTRATION = (
+    files,
+    fine_tuning,
+    models,
+    adapters,
+    deployments,
+    evaluations,
+    feedback,
+    keys,
+    usage_routes,
+    project_metrics,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -100,6 +120,7 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
         announce(await bootstrap(settings, store), settings)
         services = _wire(settings, store)
         await services.engine.open()
+        stack.push_async_callback(services.limiter.close)
         stack.push_async_callback(services.engine.close)
         await services.keyring.refresh()
         await services.routing.refresh()
@@ -109,6 +130,7 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
             "keyring": services.keyring.run,
             "routing": services.routing.run,
             "reconcile": services.reconciler.run,
+            "limits": services.limiter.run,
             "heartbeat": partial(keep_beating, store, "service"),
         }
         async with _background(writer), _background(loops):
@@ -121,6 +143,8 @@ def _wire(settings: Settings, store: Store) -> Services:
     engine = Engine(
         settings.engine_base_url, key, deadline_seconds=settings.request_deadline_seconds
     )
+    limits_url = settings.limits_url.get_secret_value() if settings.limits_url else None
+    usage = UsageLedger(metrics.usage_dropped)
     routing = RoutingTable(partial(read_snapshot, store, settings.base_name))
     reconciler = Reconciler(
         settings=settings, store=store, engine=engine, routing=routing, metrics=metrics
@@ -133,8 +157,13 @@ def _wire(settings: Settings, store: Store) -> Services:
         engine=engine,
         routing=routing,
         reconciler=reconciler,
-        interaction_log=InteractionLog(store, metrics),
+        interaction_log=InteractionLog(store, metrics, usage),
         keyring=Keyring(store),
+        limiter=Limiter(
+            Counters(open_counting(limits_url), metrics.limit_counter_failures, clock=time.time),
+            clock=time.time,
+        ),
+        usage=usage,
     )
 
 

@@ -10,9 +10,11 @@ from registry.settings import Settings
 from registry.store import Store
 from service.auth import Keyring
 from service.interaction_log import InteractionLog
+from service.limits import Limiter
 from service.metrics import ServiceMetrics
 from service.reconcile import Reconciler
 from service.routing import RoutingTable
+from service.usage import UsageLedger
 from service.vllm import Engine
 
 
@@ -38,3 +40,7 @@ class Services:
     """Writes interactions behind the requests."""
     keyring: Keyring
     """The valid API keys."""
+    limiter: Limiter
+    """Requests and tokens a minute of each key."""
+    usage: UsageLedger
+    """What keys used, until the interaction log writes it down."""

@@ -49,7 +49,7 @@ async def _exchange(request: Request[Any, Any, Any], endpoint: Endpoint) -> Exch
         request.app.state.services,
         endpoint=endpoint,
         inquiry=decode_inquiry(await request.body(), request.headers.get(UNIT_HEADER)),
-        project=caller_of(request).project,
+        key=caller_of(request),
         request_id=request_id,
     )
 
