@@ -8,14 +8,14 @@ from enum import StrEnum
 from typing import Any
 
 import msgspec
-from sqlalchemy import Insert, Select, func, select
+from sqlalchemy import BigInteger, Insert, Select, cast, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from registry.records import UsageRow
+from registry.records import Record, UsageRow
 from registry.store import tables
 from registry.store.database import Database
-from registry.store.rows import columns
+from registry.store.rows import columns, to_record
 
 _KEY = ("project", "day", "key_id", "model")
 _SUMS = ("requests", "prompt_tokens", "completion_tokens")
@@ -49,7 +49,7 @@ class UsageQuery(msgspec.Struct, frozen=True, kw_only=True):
     """What rows are told apart by; what is not named here is summed over."""
 
 
-class UsageSum(msgspec.Struct, frozen=True, kw_only=True):
+class UsageSum(Record, frozen=True, kw_only=True):
     """The usage of one group."""
 
     project: str
@@ -78,7 +78,7 @@ class Usage:
         """Return the groups of a query by project, day, key and model, at most `limit`."""
         async with self._database.read() as connection:
             rows = (await connection.execute(_select(query).limit(limit))).mappings()
-            return [msgspec.convert(dict(row), UsageSum, strict=False) for row in rows]
+            return [to_record(row, UsageSum) for row in rows]
 
 
 async def add_usage(
@@ -109,7 +109,8 @@ def _postgresql_upsert() -> Insert:
 def _select(query: UsageQuery) -> Select[Any]:
     table = tables.usage
     groups = [table.c.project, *(table.c[_COLUMNS[group]] for group in query.group_by)]
-    sums = [func.sum(table.c[name]).label(name) for name in _SUMS]
+    # PostgreSQL sums whole numbers to decimals.
+    sums = [cast(func.sum(table.c[name]), BigInteger).label(name) for name in _SUMS]
     statement = select(*groups, *sums).where(table.c.day.between(query.start, query.end))
     if query.project is not None:
         statement = statement.where(table.c.project == query.project)
