@@ -14,6 +14,7 @@ It refuses to know HTTP: `service/problems.py` maps these to responses.
     ├── Denied               the caller may not do this
     │   ├── Unauthenticated      no key, or not one of ours
     │   └── MissingScope         the key lacks the scope
+    ├── RateLimited          the key's limit of requests or tokens a minute is used up
     ├── Unavailable          a part is down; try again later
     │   └── EngineLost           the engine was not reached, or died; says when
     ├── TooLarge             an upload beyond the limit
@@ -199,6 +200,36 @@ class MissingScope(Denied):
 
     def __str__(self) -> str:
         return f"This API key lacks the scope '{self.scope}'."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Allowance:
+    """What is left of one limit in the present minute."""
+
+    kind: str
+    """What is counted: `requests` or `tokens`."""
+    limit: int
+    """Most of it in one minute."""
+    remaining: int
+    """What is left, never below 0."""
+    reset_seconds: int
+    """Seconds until the minute ends and all of it is there again."""
+
+
+class RateLimited(GraftlineError):
+    """A key used up one of its limits."""
+
+    def __init__(self, exceeded: Allowance, allowances: tuple[Allowance, ...]) -> None:
+        super().__init__(exceeded, allowances)
+        self.exceeded = exceeded
+        self.allowances = allowances
+
+    def __str__(self) -> str:
+        spent = self.exceeded
+        return (
+            f"This API key reached its limit of {spent.limit} {spent.kind} a minute. Try again in "
+            f"{spent.reset_seconds} s, or ask an admin to raise '{spent.kind}_per_minute'."
+        )
 
 
 class Unavailable(GraftlineError):

@@ -50,6 +50,11 @@ class Settings(BaseSettings):
     """Port, on the loopback address, of the evals module's metrics."""
     engine_key: SecretStr | None = None
     """Key of the vLLM server, if it was started with one."""
+    limits_url: SecretStr | None = None
+    """Where keys' requests and tokens of the minute are counted, such as `redis://host:6379/0` or
+    `valkey://host:6379/0`; by default each service process counts by itself in memory."""
+    metrics_key: SecretStr | None = None
+    """Bearer token that `/metrics` of the service asks for; by default it asks for none."""
     max_upload_bytes: int = Field(default=512 * 1024 * 1024, ge=1)
     """Largest file that `POST /v1/files` takes, in bytes."""
     max_adapter_bytes: int = Field(default=2 * 1024 * 1024 * 1024, ge=1)
@@ -167,7 +172,15 @@ def child_environment(settings: Settings, extra: Mapping[str, str] | None = None
 
 def training_environment(settings: Settings) -> dict[str, str]:
     """Return the environment for a training child: like ours, but without any secret."""
-    secret_words = ("KEY", "TOKEN", "SECRET", "PASSWORD", "CREDENTIAL", "DATABASE_URL")
+    secret_words = (
+        "KEY",
+        "TOKEN",
+        "SECRET",
+        "PASSWORD",
+        "CREDENTIAL",
+        "DATABASE_URL",
+        "LIMITS_URL",
+    )
     return {
         name: value
         for name, value in child_environment(settings).items()

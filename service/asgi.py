@@ -5,6 +5,7 @@ It refuses to know what the parts do, and reads no environment.
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -28,6 +29,7 @@ from service.disconnect import Departures
 from service.front import Front
 from service.importing import orphans
 from service.interaction_log import InteractionLog
+from service.limits import Counters, Limiter, open_counting
 from service.metrics import ServiceMetrics
 from service.problems import handle
 from service.reconcile import Reconciler
@@ -44,12 +46,19 @@ from service.routes import (
     keys,
     models,
 )
+from service.routes import (
+    metrics as project_metrics,
+)
+from service.routes import (
+    usage as usage_routes,
+)
 from service.routing import RoutingTable
 from service.services import Services
 from service.shadow import Shadows
 from service.snapshot import SnapshotReader
 from service.tally import Tally
 from service.turnstile import Turnstile
+from service.usage import UsageLedger
 from service.vllm import Engine
 
 RESTART_SECONDS = 1.0
@@ -58,7 +67,18 @@ _DESCRIPTION = (
     "Fine-tune, serve, compare and watch language models on your own machines, through OpenAI's "
     "API. Send an API key as 'Authorization: Bearer <key>'."
 )
-_ADMINISTRATION = (files, fine_tuning, models, adapters, deployments, evaluations, feedback, keys)
+_ADMINISTRATION = (
+    files,
+    fine_tuning,
+    models,
+    adapters,
+    deployments,
+    evaluations,
+    feedback,
+    keys,
+    usage_routes,
+    project_metrics,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -107,6 +127,7 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
         announce(await bootstrap(settings, store), settings)
         services = _wire(settings, store)
         await services.engine.open()
+        stack.push_async_callback(services.limiter.close)
         stack.push_async_callback(services.engine.close)
         await services.keyring.refresh()
         await services.routing.refresh()
@@ -119,6 +140,7 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
             "reconcile": services.reconciler.run,
             "departures": services.departures.run,
             "shadows": services.shadows.run,
+            "limits": services.limiter.run,
             "heartbeat": partial(keep_beating, store, "service"),
         }
         async with _background(writer), _background(loops):
@@ -132,10 +154,12 @@ def _wire(settings: Settings, store: Store) -> Services:
         settings.engine_base_url, key, deadline_seconds=settings.request_deadline_seconds
     )
     routing = RoutingTable(SnapshotReader(store, settings.base_name))
+    limits_url = settings.limits_url.get_secret_value() if settings.limits_url else None
+    usage = UsageLedger(metrics.usage_dropped)
     reconciler = Reconciler(
         settings=settings, store=store, engine=engine, routing=routing, metrics=metrics
     )
-    interaction_log = InteractionLog(store, metrics)
+    interaction_log = InteractionLog(store, metrics, usage)
     shadows = Shadows(
         engine=engine,
         reconciler=reconciler,
@@ -158,6 +182,11 @@ def _wire(settings: Settings, store: Store) -> Services:
         tally=Tally(metrics),
         turnstile=_turnstile(settings, metrics),
         departures=Departures(),
+        limiter=Limiter(
+            Counters(open_counting(limits_url), metrics.limit_counter_failures, clock=time.time),
+            clock=time.time,
+        ),
+        usage=usage,
     )
 
 

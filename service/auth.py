@@ -5,7 +5,9 @@ It refuses to know where secrets come from: only their hashes are kept.
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 
@@ -20,6 +22,11 @@ Connection = ASGIConnection[Any, Any, Any, Any]
 Guard = Callable[[Connection, BaseRouteHandler], None]
 REFRESH_SECONDS = 1.0
 """Longest time a key that another process revoked still opens anything."""
+MAX_HEADERS = 10_000
+"""Headers of callers kept in memory, so that a secret is not hashed at each request."""
+_NO_KEY = (
+    "You did not provide an API key. Send it as 'Authorization: Bearer <key>' or as 'x-api-key'."
+)
 
 logger = logging.getLogger(__name__)
 
@@ -33,17 +40,49 @@ def hash_secret(secret: str) -> str:
 
 
 class Keyring:
-    """The valid API keys, in memory, by the hash of their secret."""
+    """The API keys that were not revoked, in memory, by the hash of their secret."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._keys: dict[str, ApiKey] = {}
+        self._by_header: dict[str, ApiKey] = {}
         # Protects the order: keys that were read before a change never replace those read after.
         self._refreshing = asyncio.Lock()
 
     def find(self, secret: str) -> ApiKey | None:
-        """Return the valid key with this secret."""
+        """Return the key with this secret, expired or not."""
         return self._keys.get(hash_secret(secret))
+
+    def identify(self, authorization: str | None, api_key: str | None, now: float) -> ApiKey:
+        """Return the key that a request's headers carry; one dict lookup when it was seen before.
+
+        Args:
+            authorization: The header `authorization`; it wins when both are sent.
+            api_key: The header `x-api-key`, as Anthropic's client sends it.
+            now: Unix time in seconds.
+
+        Raises:
+            Unauthenticated: There is no key, it is not one of ours, or it expired.
+        """
+        if not authorization and not api_key:
+            raise Unauthenticated(_NO_KEY)
+        header = authorization or f"\n{api_key}"  # no header holds a line break: told apart
+        key = self._by_header.get(header)
+        if key is None:
+            key = self._look_up(_bearer(authorization) if authorization else header, header)
+        if key.expires_at is not None and key.expires_at <= now:
+            raise Unauthenticated(_expired(key.expires_at))
+        return key
+
+    def _look_up(self, secret: str, header: str) -> ApiKey:
+        key = self.find(secret.strip())
+        if key is None:
+            raise Unauthenticated("Incorrect API key provided, or one that was revoked.")
+        # Only valid headers are kept: nobody without a key fills the memory.
+        if len(self._by_header) >= MAX_HEADERS:
+            self._by_header.clear()
+        self._by_header[header] = key
+        return key
 
     async def refresh(self) -> None:
         """Read the valid keys from the store; call it after each change.
@@ -52,7 +91,10 @@ class Keyring:
             Unavailable: The database cannot be reached; the keys stay as they were.
         """
         async with self._refreshing:
-            self._keys = {key.secret_sha256: key for key in await self._store.keys.valid()}
+            keys = {key.secret_sha256: key for key in await self._store.keys.valid()}
+            if keys != self._keys:
+                self._keys = keys
+                self._by_header.clear()
 
     async def run(self) -> None:
         """Refresh every `REFRESH_SECONDS` until cancelled."""
@@ -64,28 +106,30 @@ class Keyring:
                 logger.warning("API keys not refreshed: %s", exc)
 
 
-def authenticate(keyring: Keyring, headers: Mapping[str, str]) -> ApiKey:
-    """Return the key that a request's headers carry.
+def authenticate(keyring: Keyring, headers: Mapping[str, str], now: float) -> ApiKey:
+    """Return the key that a request's headers carry; see `Keyring.identify`.
 
     Args:
-        keyring: The valid keys.
-        headers: The request's headers; looked up by the lower-case name `authorization`.
+        keyring: The keys.
+        headers: The request's headers; looked up by lower-case names.
+        now: Unix time in seconds.
 
     Raises:
-        Unauthenticated: There is none, or it is not one of ours.
+        Unauthenticated: There is no key, it is not one of ours, or it expired.
     """
-    header = headers.get("authorization")
-    if not header:
-        message = "You did not provide an API key. Send it as 'Authorization: Bearer <key>'."
-        raise Unauthenticated(message)
-    kind, _, secret = header.partition(" ")
+    return keyring.identify(headers.get("authorization"), headers.get("x-api-key"), now)
+
+
+def _bearer(authorization: str) -> str:
+    kind, _, secret = authorization.strip().partition(" ")
     if kind.lower() != "bearer" or not secret.strip():
-        message = "The Authorization header must read 'Bearer <key>'."
-        raise Unauthenticated(message)
-    key = keyring.find(secret.strip())
-    if key is None:
-        raise Unauthenticated("Incorrect API key provided, or one that was revoked.")
-    return key
+        raise Unauthenticated("The Authorization header must read 'Bearer <key>'.")
+    return secret
+
+
+def _expired(at: int) -> str:
+    when = datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
+    return f"This API key expired at {when}. Use its successor, or ask an admin for a new key."
 
 
 def require(key: ApiKey, scope: Scope) -> None:
@@ -127,6 +171,6 @@ def caller_of(connection: Connection) -> ApiKey:
     known = connection.state.get("caller")
     if isinstance(known, ApiKey):
         return known
-    key = authenticate(connection.app.state.services.keyring, connection.headers)
+    key = authenticate(connection.app.state.services.keyring, connection.headers, time.time())
     connection.state["caller"] = key
     return key

@@ -90,7 +90,9 @@ async def _make_admin_key(path: Path, store: Store) -> str | None:
 
 async def _make_evals_key(path: Path, store: Store) -> None:
     """Make a key for this machine's evals process, unless the file holds a valid one."""
-    valid = {key.secret_sha256 for key in await store.keys.valid()}
+    now = time.time()
+    keys = await store.keys.valid()
+    valid = {key.secret_sha256 for key in keys if not key.is_expired(now)}
     secret = _read(path)
     if secret is not None and hash_secret(secret) in valid:
         return

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from litestar.types import HTTPResponseStartEvent, Receive, Send
 
 from registry.errors import Unavailable
-from registry.records import Interaction
+from registry.records import ApiKey, Interaction
 from service.inquiry import Inquiry
+from service.limits import Admission
 from service.metrics import UNROUTED
 from service.problems import problem_of
 from service.routing import Route
@@ -62,13 +63,14 @@ class Exchange:
         *,
         endpoint: Endpoint,
         inquiry: Inquiry,
-        project: str,
+        key: ApiKey,
         request_id: str,
     ) -> None:
         self._services = services
         self._endpoint = endpoint
         self._inquiry = inquiry
-        self._project = project
+        self._key = key
+        self._admission: Admission | None = None
         self._request_id = request_id
         self._started = time.perf_counter()
         self._outcome = _Outcome()
@@ -84,11 +86,13 @@ class Exchange:
         try:
             route = self._services.routing.resolve(
                 self._inquiry.model,
-                caller_project=self._project,
+                caller_project=self._key.project,
                 unit_of=self._inquiry.unit_of,
                 draw=random.random(),  # noqa: S311 - a split, not a secret
                 now=time.time(),
             )
+            if self._key.is_limited:
+                self._admission = await self._services.limiter.admit(self._key)
             # Held before the first await: what is held is neither unloaded nor deleted.
             with self._services.reconciler.hold(route.model):
                 async with self._services.departures.watch(receive):
@@ -179,6 +183,9 @@ class Exchange:
         ]
         if route.deployment is not None:
             headers.append((b"x-graftline-deployment", _header(route.deployment)))
+        if self._admission is not None:
+            limits = self._admission.headers()
+            headers += [(name.encode(), value.encode()) for name, value in limits.items()]
         if length is None:
             headers.append((b"cache-control", b"no-cache"))
         else:
@@ -192,7 +199,9 @@ class Exchange:
         duration = time.perf_counter() - self._started
         self._measure(route, duration)
         if route is not None:
-            self._services.interaction_log.record(self._interaction(route, duration))
+            interaction = self._interaction(route, duration)
+            self._count(interaction)
+            self._services.interaction_log.record(interaction)
             if self._outcome.status == _OK:
                 self._services.shadows.offer(
                     route,
@@ -202,6 +211,15 @@ class Exchange:
                     id_prefix=self._endpoint.id_prefix,
                     request_id=self._request_id,
                 )
+
+    def _count(self, interaction: Interaction) -> None:
+        """Add the request to the key's usage, and its tokens to the key's minute."""
+        prompt, answer = interaction.prompt_tokens or 0, interaction.completion_tokens or 0
+        self._services.usage.add(
+            self._key, interaction.model, interaction.created_at, prompt, answer
+        )
+        if self._admission is not None:
+            self._admission.settle(prompt + answer)
 
     def _measure(self, route: Route | None, duration_seconds: float) -> None:
         outcome, name = self._outcome, self._endpoint.name
@@ -223,6 +241,7 @@ class Exchange:
         return Interaction(
             id=self._endpoint.id_prefix + self._request_id,
             project=route.project,
+            key_id=self._key.id,
             deployment=route.deployment,
             arm=route.arm,
             model=route.model,

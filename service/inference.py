@@ -4,6 +4,7 @@ It refuses to know how an answer is found; `exchange.py` does.
 """
 
 import logging
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -58,14 +59,14 @@ class Inference:
     async def _answer(
         self, request_id: str, headers: Headers, receive: Receive, sender: "_Sender"
     ) -> None:
-        key = authenticate(self._services.keyring, headers)
+        key = authenticate(self._services.keyring, headers, time.time())
         require(key, records.Scope.INFERENCE)
         body = await read_body(receive, headers.get("content-length"))
         exchange = Exchange(
             self._services,
             endpoint=self._endpoint,
             inquiry=decode_inquiry(body, headers.get),
-            project=key.project,
+            key=key,
             request_id=request_id,
         )
         await exchange(receive, sender)

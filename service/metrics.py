@@ -121,6 +121,16 @@ class ServiceMetrics:
             "Interactions that could not be stored; feedback on them is not found.",
             registry=registry,
         )
+        self.usage_dropped = Counter(
+            "graftline_usage_dropped",
+            "Requests missing from the usage: too many groups waited, or a stop without database.",
+            registry=registry,
+        )
+        self.limit_counter_failures = Counter(
+            "graftline_limit_counter_failures",
+            "Calls to the shared counters of limits that failed; the process then counts alone.",
+            registry=registry,
+        )
         self.feedback = Counter(
             "graftline_feedback",
             "Judgements on interactions: `good` from a score of one half upwards, else `bad`.",

@@ -15,6 +15,7 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException, SerializationException, ValidationException
 
 from registry import errors
+from service.limits import rate_limit_headers
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +26,7 @@ class Detail(msgspec.Struct, frozen=True, kw_only=True):
     message: str
     """What is wrong, and how to mend it."""
     type: str
-    """`invalid_request_error` or `server_error`."""
+    """`invalid_request_error` or `server_error`; `requests` or `tokens` for a used-up limit."""
     param: str | None = None
     """The request's parameter at fault."""
     code: str | None = None
@@ -76,6 +77,7 @@ _RULES: Mapping[type[errors.GraftlineError], _Rule] = {
     errors.Invalid: _Rule(400, "invalid_value"),
     errors.Unauthenticated: _Rule(401, "invalid_api_key"),
     errors.MissingScope: _Rule(403, "missing_scope"),
+    errors.RateLimited: _Rule(429, "rate_limit_exceeded"),
     errors.Unavailable: _Rule(503, "unavailable"),
     errors.TooLarge: _Rule(413, "file_too_large"),
     errors.BodyTooLarge: _Rule(413, "request_too_large"),
@@ -129,6 +131,7 @@ def handle(request: Request[Any, Any, Any], error: Exception) -> Response[ErrorB
 
 def _ours(error: errors.GraftlineError, rule: _Rule, request_id: str) -> Problem:
     status, code, param, headers = rule.status, rule.code, None, {}
+    kind: str | None = None
     match error:
         case errors.NotFound(kind="model"):
             param, code = "model", "model_not_found"
@@ -139,9 +142,15 @@ def _ours(error: errors.GraftlineError, rule: _Rule, request_id: str) -> Problem
             code = f"{error.part}_unavailable"
         case errors.Unauthenticated():
             headers = {"www-authenticate": "Bearer"}
+        case errors.RateLimited():
+            kind = error.exceeded.kind
+            headers = rate_limit_headers(error.allowances)
+            headers["retry-after"] = str(error.exceeded.reset_seconds)
         case errors.EngineError() if 400 <= error.status < 500:
             status = error.status
-    return _problem(status, str(error), request_id, code=code, param=param, headers=headers)
+    return _problem(
+        status, str(error), request_id, code=code, param=param, headers=headers, kind=kind
+    )
 
 
 def _litestars(error: HTTPException, request_id: str) -> Problem:
@@ -178,8 +187,9 @@ def _problem(
     code: str,
     param: str | None = None,
     headers: Mapping[str, str] | None = None,
+    kind: str | None = None,
 ) -> Problem:
-    kind = "server_error" if status >= 500 else "invalid_request_error"
+    kind = kind or ("server_error" if status >= 500 else "invalid_request_error")
     body = ErrorBody(error=Detail(message=message, type=kind, param=param, code=code))
     return Problem(
         status=status, body=body, headers={"x-request-id": request_id, **(headers or {})}

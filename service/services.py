@@ -11,12 +11,14 @@ from registry.store import Store
 from service.auth import Keyring
 from service.disconnect import Departures
 from service.interaction_log import InteractionLog
+from service.limits import Limiter
 from service.metrics import ServiceMetrics
 from service.reconcile import Reconciler
 from service.routing import RoutingTable
 from service.shadow import Shadows
 from service.tally import Tally
 from service.turnstile import Turnstile
+from service.usage import UsageLedger
 from service.vllm import Engine
 
 
@@ -50,3 +52,7 @@ class Services:
     """Bounds the requests in flight."""
     departures: Departures
     """Gives up requests whose client went away."""
+    limiter: Limiter
+    """Requests and tokens a minute of each key."""
+    usage: UsageLedger
+    """What keys used, until the interaction log writes it down."""

@@ -43,6 +43,15 @@ class ApiKey(Record, frozen=True, kw_only=True):
     tokens_per_minute: int | None = None
     """Tokens, of prompts and answers, that it may use in a minute; none for no limit."""
 
+    @property
+    def is_limited(self) -> bool:
+        """Whether anything is counted against this key."""
+        return self.requests_per_minute is not None or self.tokens_per_minute is not None
+
+    def is_expired(self, now: float) -> bool:
+        """Return whether the key opens nothing any more at a Unix time, in seconds."""
+        return self.expires_at is not None and self.expires_at <= now
+
 
 class UsageRow(Record, frozen=True, kw_only=True):
     """What one key used of one model on one day."""

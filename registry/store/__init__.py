@@ -14,6 +14,7 @@ from registry.store.interactions import Interactions
 from registry.store.jobs import Jobs
 from registry.store.keys import Keys
 from registry.store.parts import Parts
+from registry.store.usage import Usage
 
 
 class Store:
@@ -30,6 +31,7 @@ class Store:
         self.interactions = Interactions(database)
         self.keys = Keys(database)
         self.parts = Parts(database)
+        self.usage = Usage(database)
 
     async def close(self) -> None:
         """Close every connection."""

@@ -9,10 +9,11 @@ import msgspec
 from sqlalchemy import func, insert, select, update
 
 from registry.errors import NotFound
-from registry.records import ArmOutcome, Feedback, Interaction
+from registry.records import ArmOutcome, Feedback, Interaction, UsageRow
 from registry.store import tables
 from registry.store.database import Database
 from registry.store.rows import add, columns, fetch_all, fetch_first, to_record
+from registry.store.usage import add_usage
 
 
 class Interactions:
@@ -21,12 +22,23 @@ class Interactions:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def add_many(self, interactions: Sequence[Interaction]) -> None:
-        """Store a batch, in one transaction."""
-        if interactions:
-            rows = [columns(interaction) for interaction in interactions]
-            async with self._database.write() as connection:
+    async def add_many(
+        self, interactions: Sequence[Interaction], usage: Sequence[UsageRow] = ()
+    ) -> None:
+        """Store a batch, and add the usage that goes with it, in one transaction."""
+        if not interactions and not usage:
+            return
+        rows = [columns(interaction) for interaction in interactions]
+        async with self._database.write() as connection:
+            if rows:
                 await connection.execute(insert(tables.interactions), rows)
+            await add_usage(connection, usage, is_sqlite=self._database.is_sqlite)
+
+    async def is_stored(self, identifier: str) -> bool:
+        """Return whether an interaction is stored: whether a batch in doubt went through."""
+        query = select(tables.interactions.c.id).where(tables.interactions.c.id == identifier)
+        async with self._database.read() as connection:
+            return (await connection.execute(query)).first() is not None
 
     async def get(self, identifier: str, *, project: str) -> Interaction:
         """Return an interaction.

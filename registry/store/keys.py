@@ -3,14 +3,16 @@
 It refuses to know the secrets: only their hashes are stored.
 """
 
+import msgspec
 from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from registry.errors import NotFound
 from registry.records import ApiKey
 from registry.store import tables
 from registry.store.database import Database
-from registry.store.rows import add, fetch_all
+from registry.store.rows import add, fetch_all, fetch_first
 
 
 class Keys:
@@ -40,11 +42,52 @@ class Keys:
         return True
 
     async def valid(self) -> list[ApiKey]:
-        """Return every key that was not revoked."""
+        """Return every key that was not revoked, expired ones included."""
         table = tables.api_keys
         query = select(table).where(table.c.revoked_at.is_(None)).order_by(table.c.seq)
         async with self._database.read() as connection:
             return await fetch_all(connection, query, ApiKey)
+
+    async def get(self, identifier: str) -> ApiKey:
+        """Return a key that was not revoked, expired or not.
+
+        Raises:
+            NotFound: There is none.
+        """
+        async with self._database.read() as connection:
+            return await _present(connection, identifier)
+
+    async def change(self, identifier: str, **changes: object) -> ApiKey:
+        """Change fields of a key that was not revoked, and return it.
+
+        Raises:
+            NotFound: There is none.
+        """
+        table = tables.api_keys
+        async with self._database.write() as connection:
+            present = await _present(connection, identifier)
+            if changes:
+                await connection.execute(
+                    update(table).where(table.c.id == identifier).values(**changes)
+                )
+            return msgspec.structs.replace(present, **changes)
+
+    async def rotate(self, identifier: str, successor: ApiKey, *, expires_at: int) -> None:
+        """Store a key's successor and let the key expire, in one transaction.
+
+        A key that expires sooner already keeps its own end.
+
+        Raises:
+            NotFound: There is no such key, or it was revoked.
+        """
+        table = tables.api_keys
+        async with self._database.write() as connection:
+            present = await _present(connection, identifier)
+            end = expires_at if present.expires_at is None else min(present.expires_at, expires_at)
+            await add(connection, table, successor)
+            await connection.execute(
+                update(table).where(table.c.id == identifier).values(expires_at=end)
+            )
 
     async def count(self) -> int:
         """Return how many keys were ever made."""
@@ -65,3 +108,12 @@ class Keys:
             done = await connection.execute(update(table).where(chosen).values(revoked_at=moment))
             if not done.rowcount:
                 raise NotFound("API key", identifier)
+
+
+async def _present(connection: AsyncConnection, identifier: str) -> ApiKey:
+    table = tables.api_keys
+    query = select(table).where(table.c.id == identifier, table.c.revoked_at.is_(None))
+    found = await fetch_first(connection, query.with_for_update(), ApiKey)
+    if found is None:
+        raise NotFound("API key", identifier)
+    return found

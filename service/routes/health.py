@@ -1,17 +1,18 @@
-"""`/health/live`, `/health/ready` and `/metrics`: no key is needed, and nothing secret is shown.
+"""`/health/live`, `/health/ready` and `/metrics`: no API key opens them, nothing secret is shown.
 
 It refuses to repair what it finds.
 """
 
 import asyncio
+import hmac
 import time
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
-from litestar import Response, get
+from litestar import Request, Response, get
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from registry.errors import GraftlineError
+from registry.errors import GraftlineError, Unauthenticated
 from registry.liveness import is_alive
 from registry.records import Heartbeat
 from service.context import Parts
@@ -65,9 +66,26 @@ async def ready(services: Parts) -> Response[Health]:
 
 
 @get("/metrics", media_type="text/plain", tags=["Health"], security=[])
-async def metrics(services: Parts) -> Response[bytes]:
-    """Every figure, in Prometheus' text format."""
+async def metrics(services: Parts, request: Request[Any, Any, Any]) -> Response[bytes]:
+    """Every figure of every project, in Prometheus' text format.
+
+    With GRAFTLINE_METRICS_KEY set, it is asked for as a bearer token.
+    """
+    wanted = services.settings.metrics_key
+    if wanted is not None:
+        _check_bearer(request.headers.get("authorization", ""), wanted.get_secret_value())
     return Response(generate_latest(services.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+
+def _check_bearer(authorization: str, wanted: str) -> None:
+    kind, _, given = authorization.strip().partition(" ")
+    is_right = hmac.compare_digest(given.strip().encode(), wanted.encode())
+    if kind.lower() != "bearer" or not is_right:
+        message = (
+            "The metrics of all projects need 'Authorization: Bearer <GRAFTLINE_METRICS_KEY>'; "
+            "those of one project are at /v1/metrics."
+        )
+        raise Unauthenticated(message)
 
 
 async def _heartbeats(services: Services) -> dict[str, Heartbeat] | PartHealth:

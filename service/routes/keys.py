@@ -1,38 +1,41 @@
-"""`/v1/api_keys`: making, listing and revoking keys. Only for the scope `admin`.
+"""`/v1/api_keys`: making, changing, rotating and revoking keys. Only for the scope `admin`.
 
 It refuses to know secrets: one is shown once, and only its hash is stored.
 """
 
-import re
 import time
 
-from litestar import Router, delete, get, post
+import msgspec
+from litestar import Router, delete, get, patch, post
 from litestar.params import FromPath, JSONBody
 
-from registry.errors import Conflict, Invalid, NotFound
+from registry.errors import NotFound
 from registry.identifiers import new_id, new_secret
 from registry.records import ApiKey, Scope
+from service import key_request
 from service.auth import hash_secret, needs
-from service.bootstrap import DEFAULT_PROJECT
 from service.context import Caller, Parts
-from service.wire.keys import CreateKey, KeyObject, key_object
+from service.services import Services
+from service.wire.keys import CreateKey, KeyObject, RotateKey, UpdateKey, key_object
 from service.wire.lists import Deleted, ListOf
-
-_PROJECT = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
-_MAX_NAME = 100
 
 
 @post("/", status_code=200)
 async def create_key(services: Parts, caller: Caller, data: JSONBody[CreateKey]) -> KeyObject:
     """Make a key. The answer is the only place where its secret is ever shown."""
-    secret = new_secret()
+    secret, now = new_secret(), int(time.time())
     key = ApiKey(
         id=new_id("key"),
-        project=_project(caller, data.project),
-        name=_name(data.name),
+        project=key_request.project_for(caller, data.project),
+        name=key_request.checked_name(data.name),
         secret_sha256=hash_secret(secret),
-        scopes=_scopes(data.scopes),
-        created_at=int(time.time()),
+        scopes=key_request.checked_scopes(data.scopes),
+        created_at=now,
+        expires_at=key_request.end_of(data.expires_at, data.expires_in_seconds, now),
+        requests_per_minute=key_request.checked_limit(
+            "requests_per_minute", data.requests_per_minute
+        ),
+        tokens_per_minute=key_request.checked_limit("tokens_per_minute", data.tokens_per_minute),
     )
     await services.store.keys.add(key)
     await services.keyring.refresh()
@@ -41,62 +44,75 @@ async def create_key(services: Parts, caller: Caller, data: JSONBody[CreateKey])
 
 @get("/")
 async def list_keys(services: Parts, caller: Caller) -> ListOf[KeyObject]:
-    """List the valid keys: the project's, or every project's for an operator."""
+    """List the keys, expired ones included: the project's, or every project's for an operator."""
     keys = await services.store.keys.valid()
-    return ListOf(data=[key_object(key) for key in keys if _governs(caller, key)])
+    return ListOf(data=[key_object(key) for key in keys if key_request.governs(caller, key)])
+
+
+@patch("/{key_id:str}")
+async def update_key(
+    services: Parts, caller: Caller, key_id: FromPath[str], data: JSONBody[UpdateKey]
+) -> KeyObject:
+    """Change name, end or limits; the change holds from the moment of the answer."""
+    key = await _get(services, caller, key_id)
+    changes = key_request.changes_of(data, int(time.time()))
+    if changes.get("expires_at") is not None:
+        key_request.check_lent(key)
+        key_request.check_operator_stays(key, await services.store.keys.valid())
+    changed = await services.store.keys.change(key_id, **changes)
+    await services.keyring.refresh()
+    return key_object(changed)
+
+
+@post("/{key_id:str}/rotate", status_code=200)
+async def rotate_key(
+    services: Parts,
+    caller: Caller,
+    key_id: FromPath[str],
+    data: JSONBody[RotateKey | None] = None,
+) -> KeyObject:
+    """Make a successor with the same project, scopes and limits; the old key ends after the grace.
+
+    A successor of a key with an end lives as long as that key was made to live.
+    """
+    key, now = await _get(services, caller, key_id), int(time.time())
+    key_request.check_lent(key)
+    grace = (data or RotateKey()).grace_seconds
+    lifetime = None if key.expires_at is None else max(1, key.expires_at - key.created_at)
+    secret = new_secret()
+    successor = msgspec.structs.replace(
+        key,
+        id=new_id("key"),
+        secret_sha256=hash_secret(secret),
+        created_at=now,
+        expires_at=None if lifetime is None else now + lifetime,
+    )
+    end = key_request.end_of_grace(grace, now)
+    await services.store.keys.rotate(key_id, successor, expires_at=end)
+    await services.keyring.refresh()
+    return key_object(successor, secret)
 
 
 @delete("/{key_id:str}", status_code=200)
 async def revoke_key(services: Parts, caller: Caller, key_id: FromPath[str]) -> Deleted:
     """Revoke a key; it opens nothing from the moment of the answer."""
-    keys = await services.store.keys.valid()
-    chosen = next((key for key in keys if key.id == key_id and _governs(caller, key)), None)
-    if chosen is None:
-        raise NotFound("API key", key_id)
-    if not any(_is_operator(key) for key in keys if key.id != key_id):
-        message = "This is the last admin key of the project 'default'; make another one first."
-        raise Conflict(message)
-    await services.store.keys.revoke(key_id, project=chosen.project, at=int(time.time()))
+    key = await _get(services, caller, key_id)
+    key_request.check_operator_stays(key, await services.store.keys.valid())
+    await services.store.keys.revoke(key_id, project=key.project, at=int(time.time()))
     await services.keyring.refresh()
     return Deleted(id=key_id, object="api_key")
 
 
-def _is_operator(key: ApiKey) -> bool:
-    """Return whether a key may govern every project: an admin key of the first project."""
-    return Scope.ADMIN in key.scopes and key.project == DEFAULT_PROJECT
-
-
-def _governs(caller: ApiKey, key: ApiKey) -> bool:
-    return key.project == caller.project or _is_operator(caller)
-
-
-def _project(caller: ApiKey, wanted: str | None) -> str:
-    if wanted is None or wanted == caller.project:
-        return caller.project
-    if not _is_operator(caller):
-        message = "Only an admin key of the project 'default' makes keys for other projects."
-        raise Invalid(message, "project")
-    if not _PROJECT.fullmatch(wanted):
-        message = "A project's name has 1 to 64 lower-case letters, digits and dashes."
-        raise Invalid(message, "project")
-    return wanted
-
-
-def _name(name: str) -> str:
-    if not 1 <= len(name) <= _MAX_NAME:
-        raise Invalid(f"'name' must have 1 to {_MAX_NAME} characters.", "name")
-    return name
-
-
-def _scopes(scopes: list[Scope]) -> list[Scope]:
-    if not scopes:
-        raise Invalid("'scopes' must name at least one of inference, training, admin.", "scopes")
-    return sorted(set(scopes))
+async def _get(services: Services, caller: ApiKey, key_id: str) -> ApiKey:
+    key = await services.store.keys.get(key_id)
+    if not key_request.governs(caller, key):
+        raise NotFound("API key", key_id)
+    return key
 
 
 router = Router(
     "/v1/api_keys",
-    route_handlers=[create_key, list_keys, revoke_key],
+    route_handlers=[create_key, list_keys, update_key, rotate_key, revoke_key],
     guards=[needs(Scope.ADMIN)],
     tags=["API keys"],
 )

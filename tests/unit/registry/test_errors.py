@@ -7,6 +7,7 @@ import pytest
 from registry import errors
 from registry.errors import DataFault
 
+SPENT = errors.Allowance(kind="requests", limit=1, remaining=0, reset_seconds=9)
 EXAMPLES = [
     errors.NotFound("file", "file-1"),
     errors.IllegalTransition("job", "ftjob-1", "failed", "cancelled"),
@@ -17,6 +18,7 @@ EXAMPLES = [
     errors.InvalidData((DataFault(3, "Odd.", "Mend it."),), more=True),
     errors.Unauthenticated("no key"),
     errors.MissingScope("admin"),
+    errors.RateLimited(SPENT, (SPENT,)),
     errors.Unavailable("engine", "vLLM is down."),
     errors.TooLarge(10),
     errors.CorruptArtifact("a", "b"),

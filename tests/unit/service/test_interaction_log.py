@@ -9,11 +9,12 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from registry.errors import Unavailable
-from registry.records import Arm, Interaction
+from registry.records import Arm, Interaction, UsageRow
 from registry.store import Store
 from service import interaction_log
 from service.interaction_log import InteractionLog
 from service.metrics import ServiceMetrics
+from service.usage import UsageLedger
 
 
 def interaction(identifier: str) -> Interaction:
@@ -41,6 +42,7 @@ class AwayStore:
     """A store whose database is away for some writes."""
 
     failures: int
+    requests: int = 0
     stored: list[str] = field(default_factory=list)
     written: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -49,12 +51,17 @@ class AwayStore:
         """The interactions' repository: itself."""
         return self
 
-    async def add_many(self, rows: Sequence[Interaction]) -> None:
+    async def is_stored(self, identifier: str) -> bool:
+        """Return whether a row arrived."""
+        return identifier in self.stored
+
+    async def add_many(self, rows: Sequence[Interaction], usage: Sequence[UsageRow] = ()) -> None:
         """Store, unless away."""
         if self.failures:
             self.failures -= 1
             raise Unavailable("database", "away")
         self.stored += [row.id for row in rows]
+        self.requests += sum(row.requests for row in usage)
         self.written.set()
 
 
@@ -73,7 +80,7 @@ async def test_a_flush_stores_everything_recorded_so_far(
     store: Store, metrics: ServiceMetrics
 ) -> None:
     """More than one batch of it."""
-    log = InteractionLog(store, metrics)
+    log = InteractionLog(store, metrics, UsageLedger(metrics.usage_dropped))
     for number in range(450):
         log.record(interaction(f"chatcmpl-{number}"))
     await log.flush()
@@ -83,7 +90,7 @@ async def test_a_flush_stores_everything_recorded_so_far(
 
 async def test_a_stop_stores_what_is_left(store: Store, metrics: ServiceMetrics) -> None:
     """The last interactions are not lost."""
-    log = InteractionLog(store, metrics)
+    log = InteractionLog(store, metrics, UsageLedger(metrics.usage_dropped))
     async with asyncio.TaskGroup() as group:
         loop = group.create_task(log.run())
         log.record(interaction("chatcmpl-1"))
@@ -97,7 +104,7 @@ async def test_beyond_the_bound_interactions_are_dropped_and_counted(
 ) -> None:
     """Recording never waits and never grows without end."""
     monkeypatch.setattr(interaction_log, "MAX_PENDING", 3)
-    log = InteractionLog(store, metrics)
+    log = InteractionLog(store, metrics, UsageLedger(metrics.usage_dropped))
     for number in range(5):
         log.record(interaction(f"chatcmpl-{number}"))
     assert value(metrics, "graftline_interactions_dropped_total") == 2
@@ -107,7 +114,7 @@ async def test_a_refused_interaction_does_not_take_others_with_it(
     store: Store, metrics: ServiceMetrics
 ) -> None:
     """A duplicate among seven: six are stored, one is counted as dropped."""
-    log = InteractionLog(store, metrics)
+    log = InteractionLog(store, metrics, UsageLedger(metrics.usage_dropped))
     for identifier in ["a", "b", "c", "a", "d", "e", "f"]:
         log.record(interaction(identifier))
     await log.flush()
@@ -120,7 +127,7 @@ async def test_a_flush_without_a_database_says_so_and_loses_nothing(
 ) -> None:
     """What could not be written is written by the next flush."""
     away = AwayStore(failures=1)
-    log = InteractionLog(cast("Store", away), metrics)
+    log = InteractionLog(cast("Store", away), metrics, UsageLedger(metrics.usage_dropped))
     log.record(interaction("a"))
     with pytest.raises(Unavailable):
         await log.flush()
@@ -131,7 +138,7 @@ async def test_a_flush_without_a_database_says_so_and_loses_nothing(
 async def test_the_loop_outlives_a_database_that_is_away(metrics: ServiceMetrics) -> None:
     """Batches are written by themselves, and tried again by themselves."""
     away = AwayStore(failures=2)
-    log = InteractionLog(cast("Store", away), metrics)
+    log = InteractionLog(cast("Store", away), metrics, UsageLedger(metrics.usage_dropped))
     async with asyncio.TaskGroup() as group:
         loop = group.create_task(log.run())
         log.record(interaction("a"))
@@ -143,7 +150,9 @@ async def test_the_loop_outlives_a_database_that_is_away(metrics: ServiceMetrics
 
 async def test_a_stop_without_a_database_counts_what_is_lost(metrics: ServiceMetrics) -> None:
     """It stops all the same."""
-    log = InteractionLog(cast("Store", AwayStore(failures=9)), metrics)
+    log = InteractionLog(
+        cast("Store", AwayStore(failures=9)), metrics, UsageLedger(metrics.usage_dropped)
+    )
     async with asyncio.TaskGroup() as group:
         loop = group.create_task(log.run())
         log.record(interaction("a"))
