@@ -74,7 +74,11 @@ class Files:
             InUse: A job or an evaluation still needs it.
         """
         table = tables.files
+        chosen = (table.c.id == identifier) & (table.c.project == project)
         async with self._database.write() as connection:
+            # Before anything about its use is told: strangers learn nothing of a file.
+            if (await connection.execute(select(table.c.id).where(chosen))).first() is None:
+                raise NotFound("file", identifier)
             jobs = select(tables.jobs.c.id).where(
                 tables.jobs.c.status.in_(_OPEN_JOBS),
                 or_(
@@ -92,6 +96,5 @@ class Files:
             user = (await connection.execute(jobs.union_all(evaluations).limit(1))).scalar()
             if user is not None:
                 raise InUse("file", identifier, user)
-            chosen = (table.c.id == identifier) & (table.c.project == project)
             if not (await connection.execute(delete(table).where(chosen))).rowcount:
                 raise NotFound("file", identifier)

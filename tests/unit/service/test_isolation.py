@@ -86,7 +86,7 @@ async def test_another_projects_record_is_not_found(
 ) -> None:
     """404, never 403: it is as if it did not exist."""
     async with await connect(Scope.ADMIN, project="other") as stranger:
-        body: dict[str, object] | None = {} if method in {"POST", "PATCH"} else None
+        body: dict[str, str] | None = {} if method in {"POST", "PATCH"} else None
         answer = await stranger.request(method, path.format(**owned.names), json=body)
     assert answer.status_code == 404, answer.text
 
