@@ -34,16 +34,20 @@ from service.routes import (
     deployments,
     evaluations,
     feedback,
+    feedback_files,
     files,
     fine_tuning,
     health,
     inference,
+    interactions,
     keys,
     models,
+    project,
 )
 from service.routing import RoutingTable
 from service.services import Services
 from service.snapshot import read_snapshot
+from service.texts import Texts
 from service.vllm import Engine
 
 RESTART_SECONDS = 1.0
@@ -52,7 +56,19 @@ _DESCRIPTION = (
     "Fine-tune, serve, compare and watch language models on your own machines, through OpenAI's "
     "API. Send an API key as 'Authorization: Bearer <key>'."
 )
-_ADMINISTRATION = (files, fine_tuning, models, adapters, deployments, evaluations, feedback, keys)
+_ADMINISTRATION = (
+    files,
+    feedback_files,
+    fine_tuning,
+    models,
+    adapters,
+    deployments,
+    evaluations,
+    interactions,
+    feedback,
+    project,
+    keys,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -103,11 +119,13 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
         stack.push_async_callback(services.engine.close)
         await services.keyring.refresh()
         await services.routing.refresh()
+        await services.texts.refresh()
         await to_thread.run_sync(uploads.sweep, services.blobs)
         writer = {"interaction log": services.interaction_log.run}
         loops: Mapping[str, Callable[[], Awaitable[None]]] = {
             "keyring": services.keyring.run,
             "routing": services.routing.run,
+            "texts": services.texts.run,
             "reconcile": services.reconciler.run,
             "heartbeat": partial(keep_beating, store, "service"),
         }
@@ -133,7 +151,8 @@ def _wire(settings: Settings, store: Store) -> Services:
         engine=engine,
         routing=routing,
         reconciler=reconciler,
-        interaction_log=InteractionLog(store, metrics),
+        interaction_log=InteractionLog(store, metrics, max_bytes=settings.interaction_queue_bytes),
+        texts=Texts(store),
         keyring=Keyring(store),
     )
 

@@ -13,12 +13,15 @@ from litestar.types import HTTPResponseStartEvent, Receive, Scope, Send
 from registry.errors import Unavailable
 from registry.records import Interaction
 from service.disconnect import while_connected
+from service.features import request_features
 from service.inquiry import Inquiry
+from service.kept_text import MAX_TEXT_BYTES, KeptText
 from service.metrics import UNROUTED
 from service.problems import problem_of
 from service.routing import Route
 from service.services import Services
 from service.streaming import StreamReader, Usage, read
+from service.texts import AnswerText
 from service.vllm import Upstream
 
 CLIENT_LEFT = 499
@@ -52,6 +55,8 @@ class _Outcome:
     usage: Usage | None = None
     finish_reason: str | None = None
     first_byte_seconds: float | None = None
+    mean_logprob: float | None = None
+    text: AnswerText | None = None
 
 
 class Exchange:
@@ -71,6 +76,7 @@ class Exchange:
         self._inquiry = inquiry
         self._project = project
         self._request_id = request_id
+        self._id = endpoint.id_prefix + request_id
         self._started = time.perf_counter()
         self._outcome = _Outcome()
         self._is_reported = False
@@ -89,6 +95,8 @@ class Exchange:
                 unit=self._inquiry.unit,
                 draw=random.random(),  # noqa: S311 - a split, not a secret
             )
+            if self._services.texts.wanted(route.project, self._id):
+                self._outcome.text = AnswerText(limit=MAX_TEXT_BYTES)
             # Held before the first await: what is held is neither unloaded nor deleted.
             with self._services.reconciler.hold(route.model):
                 async with while_connected(receive):
@@ -124,12 +132,15 @@ class Exchange:
         self._outcome.status = upstream.status
         self._outcome.usage = reading.usage
         self._outcome.finish_reason = reading.finish_reason
+        self._outcome.mean_logprob = reading.mean_logprob
+        if self._outcome.text is not None:
+            self._outcome.text.feed(body)
         self._report(route)
         await send(self._head(upstream, route, len(body)))
         await send({"type": "http.response.body", "body": body, "more_body": False})
 
     async def _relay_stream(self, upstream: Upstream, route: Route, send: Send) -> None:
-        reader = StreamReader(keep_usage=self._inquiry.wants_usage)
+        reader = StreamReader(keep_usage=self._inquiry.wants_usage, text=self._outcome.text)
         await send(self._head(upstream, route, None))
         try:
             tail = await self._relay_events(upstream, reader, send)
@@ -140,6 +151,7 @@ class Exchange:
             self._outcome.status = STREAM_BROKE if reader.has_failed else upstream.status
         self._outcome.usage = reader.usage
         self._outcome.finish_reason = reader.finish_reason
+        self._outcome.mean_logprob = reader.mean_logprob
         self._report(route)
         await send({"type": "http.response.body", "body": tail, "more_body": False})
 
@@ -183,7 +195,15 @@ class Exchange:
         duration = time.perf_counter() - self._started
         self._measure(route, duration)
         if route is not None:
-            self._services.interaction_log.record(self._interaction(route, duration))
+            self._services.interaction_log.record(
+                self._interaction(route, duration), self._kept_text()
+            )
+
+    def _kept_text(self) -> KeptText | None:
+        text = self._outcome.text
+        if text is None or self._outcome.status >= _ERRORS:
+            return None
+        return KeptText(request=self._inquiry.body_for(self._inquiry.model), answer=text.value)
 
     def _measure(self, route: Route | None, duration_seconds: float) -> None:
         metrics, outcome, name = self._services.metrics, self._outcome, self._endpoint.name
@@ -201,7 +221,7 @@ class Exchange:
     def _interaction(self, route: Route, duration_seconds: float) -> Interaction:
         outcome = self._outcome
         return Interaction(
-            id=self._endpoint.id_prefix + self._request_id,
+            id=self._id,
             project=route.project,
             deployment=route.deployment,
             arm=route.arm,
@@ -215,6 +235,8 @@ class Exchange:
             first_token_seconds=outcome.first_byte_seconds,
             duration_seconds=duration_seconds,
             created_at=time.time() - duration_seconds,
+            mean_logprob=outcome.mean_logprob,
+            features=request_features(self._inquiry.fields, body_bytes=self._inquiry.body_bytes),
         )
 
 

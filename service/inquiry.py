@@ -39,6 +39,8 @@ class Inquiry:
     """Whether the client asked for the usage at the end of a stream."""
     fields: Mapping[str, Raw]
     """Every field as it came."""
+    body_bytes: int = 0
+    """Size of the whole body."""
 
     def body_for(self, model: str) -> bytes:
         """Return the body for the engine: another model's name, and usage always reported."""
@@ -70,6 +72,7 @@ def decode_inquiry(body: bytes, unit_header: str | None) -> Inquiry:
         stream=stream,
         wants_usage=stream and _wants_usage(fields.get("stream_options")),
         fields=fields,
+        body_bytes=len(body),
     )
 
 

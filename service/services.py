@@ -13,6 +13,7 @@ from service.interaction_log import InteractionLog
 from service.metrics import ServiceMetrics
 from service.reconcile import Reconciler
 from service.routing import RoutingTable
+from service.texts import Texts
 from service.vllm import Engine
 
 
@@ -36,5 +37,7 @@ class Services:
     """Keeps the engine's adapters as wanted, and knows which are loaded."""
     interaction_log: InteractionLog
     """Writes interactions behind the requests."""
+    texts: Texts
+    """Which texts are kept."""
     keyring: Keyring
     """The valid API keys."""

@@ -13,6 +13,7 @@ from registry.store.interactions import Interactions
 from registry.store.jobs import Jobs
 from registry.store.keys import Keys
 from registry.store.parts import Parts
+from registry.store.projects import Projects
 
 
 class Store:
@@ -28,6 +29,7 @@ class Store:
         self.interactions = Interactions(database)
         self.keys = Keys(database)
         self.parts = Parts(database)
+        self.projects = Projects(database)
 
     async def close(self) -> None:
         """Close every connection."""
