@@ -9,8 +9,11 @@ from msgspec import Raw
 
 SCANNED_BYTES = 64 * 1024
 """Longest list of messages that is looked through; of a longer one only the size is known."""
-_NUMBERS = ("temperature", "max_tokens", "max_completion_tokens")
-_SYSTEM = (b'"system"', b'"developer"')
+_NUMBERS = (
+    ("temperature", "temperature"),
+    ("max_tokens", "max_tokens"),
+    ("max_completion_tokens", "max_tokens"),
+)
 
 
 def request_features(fields: Mapping[str, Raw], *, body_bytes: int) -> dict[str, float]:
@@ -24,18 +27,19 @@ def request_features(fields: Mapping[str, Raw], *, body_bytes: int) -> dict[str,
         `body_bytes`; `messages` and `has_system` (1 or 0; counted in the bytes of `messages`, so a
         text that quotes JSON may count too); `has_tools`; `temperature`; `max_tokens`.
     """
-    found: dict[str, float] = {"body_bytes": body_bytes, "has_tools": "tools" in fields}
+    found = {"body_bytes": float(body_bytes), "has_tools": 1.0 if "tools" in fields else 0.0}
     raw = fields.get("messages")
     if raw is not None:
         messages = bytes(raw)
         if len(messages) <= SCANNED_BYTES:
-            found["messages"] = messages.count(b'"role"')
-            found["has_system"] = any(word in messages for word in _SYSTEM)
-    for name in _NUMBERS:
+            found["messages"] = float(messages.count(b'"role"'))
+            has_system = b'"system"' in messages or b'"developer"' in messages
+            found["has_system"] = 1.0 if has_system else 0.0
+    for name, feature in _NUMBERS:
         number = fields.get(name)
         if number is not None and (value := _number(number)) is not None:
-            found["max_tokens" if name != "temperature" else name] = value
-    return {name: float(value) for name, value in found.items()}
+            found[feature] = value
+    return found
 
 
 def text_features(prompt: str, answer: str) -> dict[str, float]:
