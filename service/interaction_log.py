@@ -57,7 +57,7 @@ class InteractionLog:
         metrics: ServiceMetrics,
         *,
         max_rows: int = MAX_PENDING,
-        max_bytes: int = 64 * 1024 * 1024,
+        max_bytes: int = 80 * 1024 * 1024,
     ) -> None:
         self._store = store
         self._metrics = metrics

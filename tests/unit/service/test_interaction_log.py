@@ -202,13 +202,13 @@ async def test_a_text_that_cannot_be_kept_is_counted(
 
 
 async def test_thirty_seconds_of_traffic_wait_for_the_database(metrics: ServiceMetrics) -> None:
-    """4,000 requests a second fit the default bounds and are all written afterwards."""
+    """5,000 requests a second fit the default bounds and are all written afterwards."""
     away = AwayStore(failures=1)
     log = InteractionLog(cast("Store", away), metrics)
-    for number in range(120_000):
+    for number in range(150_000):
         log.record(interaction(f"chatcmpl-{number}"))
     with pytest.raises(Unavailable):
         await log.flush()
     await log.flush()
-    assert len(away.stored) == 120_000
+    assert len(away.stored) == 150_000
     assert value(metrics, "graftline_interactions_dropped_total") == 0
