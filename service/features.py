@@ -5,10 +5,12 @@ It refuses to know the words; what needs them is counted only where the text is 
 
 from collections.abc import Mapping
 
+import msgspec
 from msgspec import Raw
 
 SCANNED_BYTES = 64 * 1024
 """Longest list of messages that is looked through; of a longer one only the size is known."""
+_ABSURD = 1e12
 _NUMBERS = (
     ("temperature", "temperature"),
     ("max_tokens", "max_tokens"),
@@ -16,25 +18,29 @@ _NUMBERS = (
 )
 
 
+class _Message(msgspec.Struct, gc=False):
+    role: str | None = None
+
+
+_roles = msgspec.json.Decoder(list[_Message]).decode
+_decode_number = msgspec.json.Decoder(float).decode
+
+
 def request_features(fields: Mapping[str, Raw], *, body_bytes: int) -> dict[str, float]:
-    """Return the features that a request shows without being decoded; under 3 µs.
+    """Return the features that a request shows without its words being decoded.
 
     Args:
         fields: The body's fields as they came. A field that was not sent has no feature.
         body_bytes: Size of the whole body.
 
     Returns:
-        `body_bytes`; `messages` and `has_system` (1 or 0; counted in the bytes of `messages`, so a
-        text that quotes JSON may count too); `has_tools`; `temperature`; `max_tokens`.
+        `body_bytes`; `messages` and `has_system` (1 or 0; only the roles are decoded);
+        `has_tools`; `temperature`; `max_tokens`.
     """
     found = {"body_bytes": float(body_bytes), "has_tools": 1.0 if "tools" in fields else 0.0}
     raw = fields.get("messages")
-    if raw is not None:
-        messages = bytes(raw)
-        if len(messages) <= SCANNED_BYTES:
-            found["messages"] = float(messages.count(b'"role"'))
-            has_system = b'"system"' in messages or b'"developer"' in messages
-            found["has_system"] = 1.0 if has_system else 0.0
+    if raw is not None and memoryview(raw).nbytes <= SCANNED_BYTES:
+        _add_roles(found, raw)
     for name, feature in _NUMBERS:
         number = fields.get(name)
         if number is not None and (value := _number(number)) is not None:
@@ -58,9 +64,22 @@ def text_features(prompt: str, answer: str) -> dict[str, float]:
     return found
 
 
+def _add_roles(found: dict[str, float], raw: Raw) -> None:
+    try:
+        messages = _roles(raw)
+    except (msgspec.MsgspecError, RecursionError):  # the engine will say what is wrong
+        return
+    has_system = 0.0
+    for message in messages:
+        if message.role == "system" or message.role == "developer":
+            has_system = 1.0
+    found["messages"] = float(len(messages))
+    found["has_system"] = has_system
+
+
 def _number(raw: Raw) -> float | None:
     try:
-        value = float(bytes(raw))
-    except ValueError:  # null, or something that the engine will refuse
+        value = _decode_number(raw)
+    except msgspec.MsgspecError:  # null, or something that the engine will refuse
         return None
-    return value if abs(value) < 1e12 else None
+    return value if abs(value) < _ABSURD else None

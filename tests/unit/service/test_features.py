@@ -46,6 +46,12 @@ def test_a_long_conversation_is_not_looked_through() -> None:
     assert found["body_bytes"] > SCANNED_BYTES
 
 
+@pytest.mark.parametrize("messages", ["hi", [1], None, [{"role": 1}]])
+def test_messages_that_are_none_have_no_features(messages: object) -> None:
+    """The engine says what is wrong with them."""
+    assert "messages" not in features({"messages": messages})
+
+
 def test_a_text_shows_its_letters() -> None:
     """Characters, and the share outside ASCII; of nothing there is no share."""
     assert text_features("né", "") == {
