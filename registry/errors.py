@@ -4,6 +4,7 @@ It refuses to know HTTP: `service/problems.py` maps these to responses.
 
     GraftlineError
     ├── NotFound             no such record, or not in the caller's project
+    │   └── Dropped              it existed for a moment and could not be kept
     ├── Conflict             the request contradicts the present state
     │   ├── IllegalTransition    the lifecycle table forbids the move
     │   ├── InUse                something still needs the record
@@ -44,6 +45,16 @@ class NotFound(GraftlineError):
 
     def __str__(self) -> str:
         return f"No such {self.kind}: '{self.identifier}'."
+
+
+class Dropped(NotFound):
+    """The record existed for a moment, and there was no way to keep it."""
+
+    def __str__(self) -> str:
+        return (
+            f"The {self.kind} '{self.identifier}' was answered but not kept: too much waited to be "
+            "stored, or the database refused it. Nothing can be added to it."
+        )
 
 
 class Conflict(GraftlineError):

@@ -85,6 +85,9 @@ class Settings(BaseSettings):
     probe_tolerance_nats: float = Field(default=0.15, gt=0)
     """Largest mean difference, in nats a token, between the engine's and the trainer's
     log-probabilities."""
+    interaction_queue_bytes: int = Field(default=80 * 1024 * 1024, ge=1024 * 1024)
+    """Memory for interactions and texts that wait to be stored, in bytes; what does not fit is
+    dropped and counted."""
     checkpoint_steps: int = Field(default=20, ge=1)
     """Optimiser steps between two points from which a killed job resumes."""
     trainer_concurrency: int = Field(default=1, ge=1)

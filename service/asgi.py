@@ -39,12 +39,15 @@ from service.routes import (
     deployments,
     evaluations,
     feedback,
+    feedback_files,
     files,
     fine_tuning,
     health,
     inference,
+    interactions,
     keys,
     models,
+    project,
 )
 from service.routes import (
     metrics as project_metrics,
@@ -57,6 +60,7 @@ from service.services import Services
 from service.shadow import Shadows
 from service.snapshot import SnapshotReader
 from service.tally import Tally
+from service.texts import Texts
 from service.turnstile import Turnstile
 from service.usage import UsageLedger
 from service.vllm import Engine
@@ -69,12 +73,15 @@ _DESCRIPTION = (
 )
 _ADMINISTRATION = (
     files,
+    feedback_files,
     fine_tuning,
     models,
     adapters,
     deployments,
     evaluations,
+    interactions,
     feedback,
+    project,
     keys,
     usage_routes,
     project_metrics,
@@ -131,12 +138,14 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
         stack.push_async_callback(services.engine.close)
         await services.keyring.refresh()
         await services.routing.refresh()
+        await services.texts.refresh()
         await to_thread.run_sync(uploads.sweep, services.blobs)
         await orphans.sweep(settings, store)
         writer = {"interaction log": services.interaction_log.run}
         loops: Mapping[str, Callable[[], Awaitable[None]]] = {
             "keyring": services.keyring.run,
             "routing": services.routing.run,
+            "texts": services.texts.run,
             "reconcile": services.reconciler.run,
             "departures": services.departures.run,
             "shadows": services.shadows.run,
@@ -159,7 +168,9 @@ def _wire(settings: Settings, store: Store) -> Services:
     reconciler = Reconciler(
         settings=settings, store=store, engine=engine, routing=routing, metrics=metrics
     )
-    interaction_log = InteractionLog(store, metrics, usage)
+    interaction_log = InteractionLog(
+        store, metrics, usage, max_bytes=settings.interaction_queue_bytes
+    )
     shadows = Shadows(
         engine=engine,
         reconciler=reconciler,
@@ -178,6 +189,7 @@ def _wire(settings: Settings, store: Store) -> Services:
         reconciler=reconciler,
         interaction_log=interaction_log,
         shadows=shadows,
+        texts=Texts(store),
         keyring=Keyring(store),
         tally=Tally(metrics),
         turnstile=_turnstile(settings, metrics),

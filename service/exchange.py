@@ -12,20 +12,23 @@ from litestar.types import HTTPResponseStartEvent, Receive, Send
 
 from registry.errors import Unavailable
 from registry.records import ApiKey, Interaction
+from service.features import request_features
 from service.inquiry import Inquiry
+from service.kept_text import MAX_TEXT_BYTES, KeptText
 from service.limits import Admission
 from service.metrics import UNROUTED
 from service.problems import problem_of
 from service.routing import Route
 from service.services import Services
 from service.streaming import StreamReader, Usage, read
+from service.texts import AnswerText
 from service.vllm import Upstream
 
 CLIENT_LEFT = 499
 """Status we report when the client closed the connection first; nobody sees it."""
 STREAM_BROKE = 502
 """Status we report when a stream that began well did not end well."""
-_OK, _NOT_FOUND = 200, 404
+_OK, _ERRORS, _NOT_FOUND = 200, 400, 404
 _ATTEMPTS = 2
 _RELOAD_SECONDS = 2
 
@@ -52,6 +55,8 @@ class _Outcome:
     usage: Usage | None = None
     finish_reason: str | None = None
     first_byte_seconds: float | None = None
+    mean_logprob: float | None = None
+    text: AnswerText | None = None
 
 
 class Exchange:
@@ -72,6 +77,7 @@ class Exchange:
         self._key = key
         self._admission: Admission | None = None
         self._request_id = request_id
+        self._id = endpoint.id_prefix + request_id
         self._started = time.perf_counter()
         self._outcome = _Outcome()
         self._is_reported = False
@@ -93,6 +99,8 @@ class Exchange:
             )
             if self._key.is_limited:
                 self._admission = await self._services.limiter.admit(self._key)
+            if self._services.texts.wanted(route.project, self._id):
+                self._outcome.text = AnswerText(limit=MAX_TEXT_BYTES)
             # Held before the first await: what is held is neither unloaded nor deleted.
             with self._services.reconciler.hold(route.model):
                 async with self._services.departures.watch(receive):
@@ -137,12 +145,15 @@ class Exchange:
         self._outcome.status = upstream.status
         self._outcome.usage = reading.usage
         self._outcome.finish_reason = reading.finish_reason
+        self._outcome.mean_logprob = reading.mean_logprob
+        if self._outcome.text is not None:
+            self._outcome.text.feed(body)
         self._report(route)
         await send(self._head(upstream, route, len(body)))
         await send({"type": "http.response.body", "body": body, "more_body": False})
 
     async def _relay_stream(self, upstream: Upstream, route: Route, send: Send) -> None:
-        reader = StreamReader(keep_usage=self._inquiry.wants_usage)
+        reader = StreamReader(keep_usage=self._inquiry.wants_usage, text=self._outcome.text)
         await send(self._head(upstream, route, None))
         try:
             tail = await self._relay_events(upstream, reader, send)
@@ -153,6 +164,7 @@ class Exchange:
             self._outcome.status = STREAM_BROKE if reader.has_failed else upstream.status
         self._outcome.usage = reader.usage
         self._outcome.finish_reason = reader.finish_reason
+        self._outcome.mean_logprob = reader.mean_logprob
         self._report(route)
         await send({"type": "http.response.body", "body": tail, "more_body": False})
 
@@ -201,7 +213,7 @@ class Exchange:
         if route is not None:
             interaction = self._interaction(route, duration)
             self._count(interaction)
-            self._services.interaction_log.record(interaction)
+            self._services.interaction_log.record(interaction, self._kept_text())
             if self._outcome.status == _OK:
                 self._services.shadows.offer(
                     route,
@@ -221,6 +233,12 @@ class Exchange:
         if self._admission is not None:
             self._admission.settle(prompt + answer)
 
+    def _kept_text(self) -> KeptText | None:
+        text = self._outcome.text
+        if text is None or self._outcome.status >= _ERRORS:
+            return None
+        return KeptText(request=self._inquiry.body_for(self._inquiry.model), answer=text.value)
+
     def _measure(self, route: Route | None, duration_seconds: float) -> None:
         outcome, name = self._outcome, self._endpoint.name
         place = (
@@ -239,7 +257,7 @@ class Exchange:
     def _interaction(self, route: Route, duration_seconds: float) -> Interaction:
         outcome = self._outcome
         return Interaction(
-            id=self._endpoint.id_prefix + self._request_id,
+            id=self._id,
             project=route.project,
             key_id=self._key.id,
             deployment=route.deployment,
@@ -254,6 +272,8 @@ class Exchange:
             first_token_seconds=outcome.first_byte_seconds,
             duration_seconds=duration_seconds,
             created_at=time.time() - duration_seconds,
+            mean_logprob=outcome.mean_logprob,
+            features=request_features(self._inquiry.fields, body_bytes=self._inquiry.size_bytes),
         )
 
 

@@ -11,6 +11,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 _SCORES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
+GOOD_SCORE = 0.5
+"""Score from which an answer counts as good."""
 UNROUTED = "unrouted"
 """The label `model` of a request that named nothing we know."""
 
@@ -131,9 +133,20 @@ class ServiceMetrics:
             "Calls to the shared counters of limits that failed; the process then counts alone.",
             registry=registry,
         )
+        self.texts = Counter(
+            "graftline_interaction_texts",
+            "Texts of interactions stored, for projects that opted in.",
+            registry=registry,
+        )
+        self.texts_dropped = Counter(
+            "graftline_interaction_texts_dropped",
+            "Sampled texts not kept: too long, no text in the answer, or no room to wait.",
+            registry=registry,
+        )
         self.feedback = Counter(
             "graftline_feedback",
-            "Judgements on interactions: `good` from a score of one half upwards, else `bad`.",
+            "Judgements on interactions: `good` from a score of one half upwards, `bad` below it, "
+            "`unscored` without a score.",
             ["deployment", "arm", "verdict"],
             registry=registry,
         )
@@ -145,14 +158,14 @@ class ServiceMetrics:
             registry=registry,
         )
 
-    def record_feedback(self, *, deployment: str | None, arm: str, score: float) -> None:
+    def record_feedback(self, *, deployment: str | None, arm: str, score: float | None) -> None:
         """Count one judgement."""
         name = deployment or ""
-        self.feedback.labels(name, arm, "good" if score >= _GOOD else "bad").inc()
+        if score is None:
+            self.feedback.labels(name, arm, "unscored").inc()
+            return
+        self.feedback.labels(name, arm, "good" if score >= GOOD_SCORE else "bad").inc()
         self.feedback_score.labels(name, arm).observe(score)
-
-
-_GOOD = 0.5
 
 
 def _own_version() -> str:

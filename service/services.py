@@ -17,6 +17,7 @@ from service.reconcile import Reconciler
 from service.routing import RoutingTable
 from service.shadow import Shadows
 from service.tally import Tally
+from service.texts import Texts
 from service.turnstile import Turnstile
 from service.usage import UsageLedger
 from service.vllm import Engine
@@ -44,6 +45,8 @@ class Services:
     """Writes interactions behind the requests."""
     shadows: Shadows
     """Answers copies of requests, unseen."""
+    texts: Texts
+    """Which texts are kept."""
     keyring: Keyring
     """The valid API keys."""
     tally: Tally

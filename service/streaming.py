@@ -8,6 +8,9 @@ from typing import Any
 
 import msgspec
 
+from service.logprobs import ChoiceLogprobs, MeanLogprob
+from service.texts import AnswerText
+
 _END_OF_EVENT = b"\n\n"
 _DATA = b"data:"
 _DONE = b"[DONE]"
@@ -24,6 +27,7 @@ class Usage(msgspec.Struct, frozen=True):
 
 class _Choice(msgspec.Struct):
     finish_reason: str | None = None
+    logprobs: ChoiceLogprobs | None = None
 
 
 class Reading(msgspec.Struct):
@@ -35,6 +39,13 @@ class Reading(msgspec.Struct):
     """Tokens, at the end."""
     error: Any = None
     """The engine's own report of a failure in mid-stream."""
+
+    @property
+    def mean_logprob(self) -> float | None:
+        """Mean log-probability of a plain answer; none when the engine did not tell."""
+        mean = MeanLogprob()
+        mean.add(self.choices)
+        return mean.value
 
     @property
     def finish_reason(self) -> str | None:
@@ -56,8 +67,10 @@ def read(body: bytes) -> Reading:
 class StreamReader:
     """Takes a stream in pieces of any size and returns what to relay."""
 
-    def __init__(self, *, keep_usage: bool) -> None:
+    def __init__(self, *, keep_usage: bool, text: AnswerText | None = None) -> None:
         self._keep_usage = keep_usage
+        self._text = text
+        self._logprobs = MeanLogprob()
         self._rest = b""
         self.usage: Usage | None = None
         """Tokens, once reported."""
@@ -67,6 +80,11 @@ class StreamReader:
         """Whether the closing `[DONE]` came."""
         self.has_failed = False
         """Whether the engine reported an error inside the stream."""
+
+    @property
+    def mean_logprob(self) -> float | None:
+        """Mean log-probability so far; none when the engine did not tell."""
+        return self._logprobs.value
 
     def feed(self, data: bytes) -> bytes:
         """Return the whole events in what has come so far, as they came."""
@@ -81,6 +99,9 @@ class StreamReader:
             self.is_done = True
             return True
         reading = read(payload)
+        self._logprobs.add(reading.choices)
+        if self._text is not None:
+            self._text.feed(payload)
         self.usage = reading.usage or self.usage
         self.finish_reason = reading.finish_reason or self.finish_reason
         self.has_failed = self.has_failed or reading.error is not None

@@ -111,6 +111,6 @@ class ArmOutcome(Record, frozen=True, kw_only=True):
     units: int
     """Distinct units."""
     feedback: int
-    """Interactions with feedback."""
+    """Interactions with a score: the n of `mean_score`."""
     mean_score: float | None
-    """Mean feedback score; none without feedback."""
+    """Mean feedback score; none without a score."""

@@ -89,8 +89,8 @@ class Feedback(Record, frozen=True, kw_only=True):
     """The interaction."""
     project: str
     """Its project."""
-    score: float
-    """From 0 (bad) to 1 (good)."""
+    score: float | None
+    """From 0 (bad) to 1 (good); none when only words were given."""
     label: str | None
     """A word of the user's own."""
     comment: str | None

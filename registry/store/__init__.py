@@ -14,6 +14,7 @@ from registry.store.interactions import Interactions
 from registry.store.jobs import Jobs
 from registry.store.keys import Keys
 from registry.store.parts import Parts
+from registry.store.projects import Projects
 from registry.store.usage import Usage
 
 
@@ -32,6 +33,7 @@ class Store:
         self.keys = Keys(database)
         self.parts = Parts(database)
         self.usage = Usage(database)
+        self.projects = Projects(database)
 
     async def close(self) -> None:
         """Close every connection."""

@@ -290,7 +290,7 @@ feedback = Table(
     _id(),
     Column("interaction_id", String(255), nullable=False, unique=True),
     Column("project", String(64), nullable=False),
-    Column("score", Float, nullable=False),
+    Column("score", Float),
     Column("label", Text),
     Column("comment", Text),
     Column("correction", Text),

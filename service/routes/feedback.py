@@ -3,20 +3,30 @@
 It refuses to know the answers: a judgement names an interaction by its id.
 """
 
+import asyncio
 import time
+from contextlib import suppress
 
 from litestar import Router, post
 from litestar.params import JSONBody
 
-from registry.errors import Invalid, NotFound
+from registry.errors import Dropped, Invalid, NotFound
 from registry.identifiers import new_id
 from registry.records import Feedback, Scope
 from service.auth import needs
 from service.context import Caller, Parts
+from service.interaction_log import BATCH_SECONDS
 from service.services import Services
 from service.wire.feedback import CreateFeedback, FeedbackObject, feedback_object
 
 _SCORES = {"up": 1.0, "down": 0.0}
+_OTHERS_SECONDS = 2 * BATCH_SECONDS
+_MOST_CHARACTERS = {
+    "interaction_id": 255,
+    "label": 100,
+    "comment": 10_000,
+    "correction": 100_000,
+}
 
 
 @post("/", status_code=200)
@@ -24,6 +34,7 @@ async def create_feedback(
     services: Parts, caller: Caller, data: JSONBody[CreateFeedback]
 ) -> FeedbackObject:
     """Judge an interaction. The judgement is durable when this answers; a repeat replaces it."""
+    _check(data)
     judgement = Feedback(
         id=new_id("feedback"),
         interaction_id=data.interaction_id,
@@ -41,11 +52,22 @@ async def create_feedback(
 
 
 async def _judge(services: Services, judgement: Feedback) -> Feedback:
-    try:
-        return await services.store.interactions.judge(judgement)
-    except NotFound:  # the interaction may still wait to be written
-        await services.interaction_log.flush()
-        return await services.store.interactions.judge(judgement)
+    """Store a judgement, also on an interaction that still waits to be written.
+
+    Raises:
+        Dropped: The interaction could not be kept.
+        NotFound: The project has no such interaction.
+    """
+    interactions, log = services.store.interactions, services.interaction_log
+    with suppress(NotFound):
+        return await interactions.judge(judgement)
+    if log.was_dropped(judgement.interaction_id):
+        raise Dropped("interaction", judgement.interaction_id)
+    await log.flush()
+    with suppress(NotFound):
+        return await interactions.judge(judgement)
+    await asyncio.sleep(_OTHERS_SECONDS)  # it may wait in another process
+    return await interactions.judge(judgement)
 
 
 async def _count(services: Services, stored: Feedback) -> None:
@@ -53,10 +75,24 @@ async def _count(services: Services, stored: Feedback) -> None:
     services.metrics.record_feedback(deployment=seen.deployment, arm=seen.arm, score=stored.score)
 
 
-def _score(data: CreateFeedback) -> float:
+def _check(data: CreateFeedback) -> None:
+    for name, most in _MOST_CHARACTERS.items():
+        value = getattr(data, name)
+        if value is None:
+            continue
+        if len(value) > most:
+            raise Invalid(f"'{name}' has more than {most} characters; shorten it.", name)
+        if "\x00" in value:
+            raise Invalid(f"'{name}' contains a NUL character; remove it.", name)
+
+
+def _score(data: CreateFeedback) -> float | None:
     score = data.score if data.score is not None else _SCORES.get(data.label or "")
     if score is None:
-        raise Invalid("Give 'score' from 0 to 1, or the label 'up' or 'down'.", "score")
+        if not (data.label or data.comment or data.correction):
+            message = "Give 'score' from 0 to 1, or a 'label', a 'comment' or a 'correction'."
+            raise Invalid(message, "score")
+        return None
     if not 0 <= score <= 1:
         raise Invalid("'score' must lie between 0 and 1.", "score")
     return score

@@ -112,9 +112,9 @@ class ArmObject(msgspec.Struct, frozen=True, kw_only=True):
     units: int
     """Distinct units."""
     feedback: int
-    """Interactions with feedback: the n of `mean_score`."""
+    """Interactions with a score: the n of `mean_score`."""
     mean_score: float | None
-    """Mean feedback score, 0 to 1; null without feedback."""
+    """Mean feedback score, 0 to 1; null without a score."""
     score_low: float | None
     """Lower bound of its 95 % interval (Wilson), valid at one look."""
     score_high: float | None

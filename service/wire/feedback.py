@@ -11,18 +11,21 @@ from registry.records import Feedback
 
 
 class CreateFeedback(msgspec.Struct, frozen=True, kw_only=True):
-    """A judgement; a second one on the same interaction takes the place of the first."""
+    """A judgement; a second one on the same interaction takes the place of the first.
+
+    At least one of `score`, `label`, `comment` and `correction` is needed.
+    """
 
     interaction_id: str
     """The `id` of the completion."""
     score: float | None = None
     """From 0 (bad) to 1 (good); by default 1 for the label `up`, 0 for `down`."""
     label: str | None = None
-    """A word of the user's own."""
+    """A word of the user's own, up to 100 characters."""
     comment: str | None = None
-    """Free text."""
+    """Free text, up to 10,000 characters."""
     correction: str | None = None
-    """What the answer should have been."""
+    """What the answer should have been, up to 100,000 characters."""
 
 
 class FeedbackObject(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,8 +37,8 @@ class FeedbackObject(msgspec.Struct, frozen=True, kw_only=True):
     """Always `feedback`."""
     interaction_id: str
     """The interaction."""
-    score: float
-    """From 0 (bad) to 1 (good)."""
+    score: float | None
+    """From 0 (bad) to 1 (good); null when only words were given."""
     label: str | None
     """A word of the user's own."""
     comment: str | None

@@ -44,6 +44,8 @@ def _add_columns() -> None:
         table.add_column(sa.Column("expires_at", sa.BigInteger()))
         table.add_column(sa.Column("requests_per_minute", sa.BigInteger()))
         table.add_column(sa.Column("tokens_per_minute", sa.BigInteger()))
+    with op.batch_alter_table("feedback") as table:  # a comment or a correction has no score
+        table.alter_column("score", existing_type=sa.Float(), nullable=True)
 
 
 def _add_trial(table: BatchOperations) -> None:
@@ -121,3 +123,6 @@ def downgrade() -> None:
         with op.batch_alter_table(table) as batch:
             for column in columns:
                 batch.drop_column(column)
+    op.execute("DELETE FROM feedback WHERE score IS NULL")
+    with op.batch_alter_table("feedback") as batch:
+        batch.alter_column("score", existing_type=sa.Float(), nullable=False)

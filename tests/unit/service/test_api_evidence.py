@@ -149,7 +149,7 @@ async def test_the_deployment_shows_scores_by_arm(client: httpx.AsyncClient, sto
 
 
 @pytest.mark.parametrize(
-    "changes", [{}, {"score": 1.1}, {"score": -1}, {"score": True}, {"label": "meh"}]
+    "changes", [{}, {"score": 1.1}, {"score": -1}, {"score": True}, {"label": ""}]
 )
 async def test_a_score_that_is_none_is_refused(
     client: httpx.AsyncClient, store: Store, changes: dict[str, Any]

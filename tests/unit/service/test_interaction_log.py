@@ -11,8 +11,9 @@ from prometheus_client import CollectorRegistry
 from registry.errors import Unavailable
 from registry.records import Arm, Interaction, UsageRow
 from registry.store import Store
-from service import interaction_log
+from registry.store.batches import first_field
 from service.interaction_log import InteractionLog
+from service.kept_text import MAX_TEXT_BYTES, KeptText
 from service.metrics import ServiceMetrics
 from service.usage import UsageLedger
 
@@ -55,12 +56,14 @@ class AwayStore:
         """Return whether a row arrived."""
         return identifier in self.stored
 
-    async def add_many(self, rows: Sequence[Interaction], usage: Sequence[UsageRow] = ()) -> None:
+    async def add_encoded(
+        self, rows: Sequence[bytes], _texts: Sequence[bytes], usage: Sequence[UsageRow]
+    ) -> None:
         """Store, unless away."""
         if self.failures:
             self.failures -= 1
             raise Unavailable("database", "away")
-        self.stored += [row.id for row in rows]
+        self.stored += [first_field(row) for row in rows]
         self.requests += sum(row.requests for row in usage)
         self.written.set()
 
@@ -81,11 +84,11 @@ async def test_a_flush_stores_everything_recorded_so_far(
 ) -> None:
     """More than one batch of it."""
     log = InteractionLog(store, metrics, UsageLedger(metrics.usage_dropped))
-    for number in range(450):
+    for number in range(2450):
         log.record(interaction(f"chatcmpl-{number}"))
     await log.flush()
-    assert (await store.interactions.get("chatcmpl-449", project="p")).status == 200
-    assert value(metrics, "graftline_interactions_total") == 450
+    assert (await store.interactions.get("chatcmpl-2449", project="p")).status == 200
+    assert value(metrics, "graftline_interactions_total") == 2450
 
 
 async def test_a_stop_stores_what_is_left(store: Store, metrics: ServiceMetrics) -> None:
@@ -100,11 +103,10 @@ async def test_a_stop_stores_what_is_left(store: Store, metrics: ServiceMetrics)
 
 
 async def test_beyond_the_bound_interactions_are_dropped_and_counted(
-    store: Store, metrics: ServiceMetrics, monkeypatch: pytest.MonkeyPatch
+    store: Store, metrics: ServiceMetrics
 ) -> None:
     """Recording never waits and never grows without end."""
-    monkeypatch.setattr(interaction_log, "MAX_PENDING", 3)
-    log = InteractionLog(store, metrics, UsageLedger(metrics.usage_dropped))
+    log = InteractionLog(store, metrics, UsageLedger(metrics.usage_dropped), max_rows=3)
     for number in range(5):
         log.record(interaction(f"chatcmpl-{number}"))
     assert value(metrics, "graftline_interactions_dropped_total") == 2
@@ -159,3 +161,65 @@ async def test_a_stop_without_a_database_counts_what_is_lost(metrics: ServiceMet
         await asyncio.sleep(0)
         loop.cancel()
     assert value(metrics, "graftline_interactions_dropped_total") == 1
+
+
+async def test_beyond_the_bound_in_bytes_interactions_are_dropped(
+    store: Store, metrics: ServiceMetrics
+) -> None:
+    """And once they are written there is room again."""
+    log = InteractionLog(store, metrics, UsageLedger(metrics.usage_dropped), max_bytes=2000)
+    for number in range(9):
+        log.record(interaction(f"a{number}"))
+    dropped = value(metrics, "graftline_interactions_dropped_total") or 0
+    assert 0 < dropped < 9
+    await log.flush()
+    log.record(interaction("b"))
+    await log.flush()
+    assert (log.was_dropped("a8"), log.was_dropped("b")) == (True, False)
+    assert value(metrics, "graftline_interactions_total") == 9 - dropped + 1
+
+
+async def test_a_text_without_room_is_left_out_and_its_row_stays(
+    store: Store, metrics: ServiceMetrics
+) -> None:
+    """Rows go before texts."""
+    log = InteractionLog(store, metrics, UsageLedger(metrics.usage_dropped), max_bytes=10_000)
+    log.record(interaction("a"), KeptText(request=b"x" * 6000, answer="y"))
+    await log.flush()
+    assert value(metrics, "graftline_interactions_total") == 1
+    assert value(metrics, "graftline_interaction_texts_dropped_total") == 1
+
+
+@pytest.mark.parametrize(
+    ("request_body", "answer"),
+    [
+        (b"no json", "y"),
+        (b'{"messages":[]}', "y"),
+        (b'{"prompt":"x"}', None),
+        (b'{"prompt":"x"}', "y" * (MAX_TEXT_BYTES + 1)),
+        (b"[" * 100_000, "y"),
+    ],
+)
+async def test_a_text_that_cannot_be_kept_is_counted(
+    store: Store, metrics: ServiceMetrics, request_body: bytes, answer: str | None
+) -> None:
+    """The row is stored without it."""
+    log = InteractionLog(store, metrics, UsageLedger(metrics.usage_dropped))
+    log.record(interaction("a"), KeptText(request=request_body, answer=answer))
+    await log.flush()
+    assert await store.projects.text("a", project="p") is None
+    assert value(metrics, "graftline_interactions_total") == 1
+    assert value(metrics, "graftline_interaction_texts_dropped_total") == 1
+
+
+async def test_thirty_seconds_of_traffic_wait_for_the_database(metrics: ServiceMetrics) -> None:
+    """5,000 requests a second fit the default bounds and are all written afterwards."""
+    away = AwayStore(failures=1)
+    log = InteractionLog(cast("Store", away), metrics, UsageLedger(metrics.usage_dropped))
+    for number in range(150_000):
+        log.record(interaction(f"chatcmpl-{number}"))
+    with pytest.raises(Unavailable):
+        await log.flush()
+    await log.flush()
+    assert len(away.stored) == 150_000
+    assert value(metrics, "graftline_interactions_dropped_total") == 0
