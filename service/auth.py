@@ -69,16 +69,18 @@ def authenticate(keyring: Keyring, headers: Mapping[str, str]) -> ApiKey:
 
     Args:
         keyring: The valid keys.
-        headers: The request's headers; looked up by the lower-case name `authorization`.
+        headers: The request's headers; looked up by the lower-case names `authorization` and,
+            where that is missing, `x-api-key`, as Anthropic's clients send it.
 
     Raises:
         Unauthenticated: There is none, or it is not one of ours.
     """
     header = headers.get("authorization")
-    if not header:
+    plain = headers.get("x-api-key")
+    if not header and not plain:
         message = "You did not provide an API key. Send it as 'Authorization: Bearer <key>'."
         raise Unauthenticated(message)
-    kind, _, secret = header.partition(" ")
+    kind, _, secret = (header or f"Bearer {plain}").partition(" ")
     if kind.lower() != "bearer" or not secret.strip():
         message = "The Authorization header must read 'Bearer <key>'."
         raise Unauthenticated(message)

@@ -12,13 +12,14 @@ from litestar.types import HTTPResponseStartEvent, Receive, Scope, Send
 
 from registry.errors import Unavailable
 from registry.records import Interaction
+from service.dialects.dialect import Dialect
 from service.disconnect import while_connected
 from service.inquiry import Inquiry
 from service.metrics import UNROUTED
-from service.problems import problem_of
+from service.problems import in_shape, problem_of, stream_event
 from service.routing import Route
 from service.services import Services
-from service.streaming import StreamReader, Usage, read
+from service.streaming import StreamReader, Usage
 from service.vllm import Upstream
 
 CLIENT_LEFT = 499
@@ -28,22 +29,6 @@ STREAM_BROKE = 502
 _OK, _NOT_FOUND, _ERRORS = 200, 404, 400
 _ATTEMPTS = 2
 _RELOAD_SECONDS = 2
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """One of the engine's two doors for inference."""
-
-    name: str
-    """How interactions and metrics call it."""
-    path: str
-    """Where it is, here and in the engine."""
-    id_prefix: str
-    """What the engine puts before our request id to name its answer."""
-
-
-CHAT = Endpoint("chat.completions", "/v1/chat/completions", "chatcmpl-")
-COMPLETIONS = Endpoint("completions", "/v1/completions", "cmpl-")
 
 
 @dataclass
@@ -61,13 +46,12 @@ class Exchange:
         self,
         services: Services,
         *,
-        endpoint: Endpoint,
         inquiry: Inquiry,
         project: str,
         request_id: str,
     ) -> None:
         self._services = services
-        self._endpoint = endpoint
+        self._dialect: Dialect = inquiry.dialect
         self._inquiry = inquiry
         self._project = project
         self._request_id = request_id
@@ -100,12 +84,12 @@ class Exchange:
             self._report(route)
 
     async def _answer(self, route: Route, send: Send) -> None:
-        services, body = self._services, self._inquiry.body_for(route.model)
+        services, body = self._services, self._inquiry.body_for(route.model, self._request_id)
         for _ in range(_ATTEMPTS):
             if route.version is not None:
                 await services.reconciler.ensure(route.version)
             async with services.engine.generate(
-                self._endpoint.path, body, self._request_id
+                self._dialect.path, body, self._request_id
             ) as upstream:
                 if upstream.status != _NOT_FOUND or route.version is None:
                     await self._relay(upstream, route, send)
@@ -120,7 +104,9 @@ class Exchange:
             await self._relay_stream(upstream, route, send)
             return
         body = await upstream.read()
-        reading = read(body)
+        reading = self._dialect.read(body)
+        if upstream.status >= _ERRORS:
+            body = in_shape(body, upstream.status, self._dialect.shape, self._request_id)
         self._outcome.status = upstream.status
         self._outcome.usage = reading.usage
         self._outcome.finish_reason = reading.finish_reason
@@ -129,13 +115,13 @@ class Exchange:
         await send({"type": "http.response.body", "body": body, "more_body": False})
 
     async def _relay_stream(self, upstream: Upstream, route: Route, send: Send) -> None:
-        reader = StreamReader(keep_usage=self._inquiry.wants_usage)
+        reader = self._dialect.stream_reader(keep_usage=self._inquiry.wants_usage)
         await send(self._head(upstream, route, None))
         try:
             tail = await self._relay_events(upstream, reader, send)
         except Unavailable as exc:  # the head is sent: only an event can still tell the client
             self._outcome.status = STREAM_BROKE
-            tail = b"data: " + problem_of(exc, self._request_id).encode() + b"\n\n"
+            tail = stream_event(problem_of(exc, self._request_id), self._dialect.shape)
         else:
             self._outcome.status = STREAM_BROKE if reader.has_failed else upstream.status
         self._outcome.usage = reader.usage
@@ -182,11 +168,11 @@ class Exchange:
         self._is_reported = True
         duration = time.perf_counter() - self._started
         self._measure(route, duration)
-        if route is not None:
+        if route is not None and self._dialect.is_interaction:
             self._services.interaction_log.record(self._interaction(route, duration))
 
     def _measure(self, route: Route | None, duration_seconds: float) -> None:
-        metrics, outcome, name = self._services.metrics, self._outcome, self._endpoint.name
+        metrics, outcome, name = self._services.metrics, self._outcome, self._dialect.name
         model = UNROUTED if route is None else route.model
         deployment, arm = ("", "") if route is None else (route.deployment or "", route.arm.value)
         metrics.requests.labels(name, deployment, arm, model, str(outcome.status)).inc()
@@ -201,13 +187,13 @@ class Exchange:
     def _interaction(self, route: Route, duration_seconds: float) -> Interaction:
         outcome = self._outcome
         return Interaction(
-            id=self._endpoint.id_prefix + self._request_id,
+            id=self._dialect.id_prefix + self._request_id,
             project=route.project,
             deployment=route.deployment,
             arm=route.arm,
             model=route.model,
             unit_hash=route.unit_hash,
-            endpoint=self._endpoint.name,
+            endpoint=self._dialect.name,
             status=outcome.status,
             finish_reason=outcome.finish_reason,
             prompt_tokens=None if outcome.usage is None else outcome.usage.prompt_tokens,
