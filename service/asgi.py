@@ -69,7 +69,7 @@ RESTART_SECONDS = 1.0
 """Pause before a background loop that died is started again."""
 _DESCRIPTION = (
     "Fine-tune, serve, compare and watch language models on your own machines, through OpenAI's "
-    "API. Send an API key as 'Authorization: Bearer <key>'."
+    "and Anthropic's APIs. Send an API key as 'Authorization: Bearer <key>' or 'x-api-key: <key>'."
 )
 _ADMINISTRATION = (
     files,

@@ -10,7 +10,8 @@ from litestar import Litestar
 from litestar.datastructures import State
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from service.inference import INFERENCE_BY_PATH, Inference
+from service.dialects.table import DIALECTS_BY_PATH
+from service.inference import Inference
 
 
 class Front:
@@ -32,8 +33,8 @@ class Front:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Lead one connection on."""
-        endpoint = INFERENCE_BY_PATH.get(scope.get("path", ""))
-        if endpoint is not None and scope.get("method") == "POST":
-            await Inference(self.litestar.state.services, endpoint)(scope, receive, send)
+        dialect = DIALECTS_BY_PATH.get(scope.get("path", ""))
+        if dialect is not None and scope.get("method") == "POST":
+            await Inference(self.litestar.state.services, dialect)(scope, receive, send)
             return
         await self._litestar(scope, receive, send)

@@ -13,16 +13,17 @@ from litestar.types import Message, Receive, Scope, Send
 from registry import records
 from registry.errors import BodyTooLarge
 from service.auth import authenticate, require
-from service.exchange import CHAT, COMPLETIONS, Endpoint, Exchange
+from service.dialects.dialect import Dialect
+from service.dialects.shapes import Shape
+from service.exchange import Exchange
 from service.headers import Headers
 from service.inquiry import decode_inquiry
+from service.outcome import Asked
 from service.problems import Problem, new_request_id, problem_of
 from service.services import Services
 
 MAX_BODY_BYTES = 32 * 1024 * 1024
 """Largest request; a larger one is answered with 413."""
-INFERENCE_BY_PATH = {endpoint.path: endpoint for endpoint in (CHAT, COMPLETIONS)}
-"""The engine's doors for inference, and the only ones."""
 _UNEXPECTED = 500
 
 logger = logging.getLogger(__name__)
@@ -33,13 +34,13 @@ class ClientLeft(Exception):
 
 
 class Inference:
-    """The ASGI application of one endpoint."""
+    """The ASGI application of one dialect's endpoint."""
 
-    __slots__ = ("_endpoint", "_services")
+    __slots__ = ("_dialect", "_services")
 
-    def __init__(self, services: Services, endpoint: Endpoint) -> None:
+    def __init__(self, services: Services, dialect: Dialect) -> None:
         self._services = services
-        self._endpoint = endpoint
+        self._dialect = dialect
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or say clearly why not."""
@@ -54,7 +55,7 @@ class Inference:
             if problem.status == _UNEXPECTED:
                 logger.exception("request %s failed", request_id)
             if not sender.has_begun:
-                await send_problem(problem, send)
+                await send_problem(problem, self._dialect.shape, send)
 
     async def _answer(
         self, request_id: str, headers: Headers, receive: Receive, sender: "_Sender"
@@ -62,14 +63,9 @@ class Inference:
         key = authenticate(self._services.keyring, headers, time.time())
         require(key, records.Scope.INFERENCE)
         body = await read_body(receive, headers.get("content-length"))
-        exchange = Exchange(
-            self._services,
-            endpoint=self._endpoint,
-            inquiry=decode_inquiry(body, headers.get),
-            key=key,
-            request_id=request_id,
-        )
-        await exchange(receive, sender)
+        inquiry = decode_inquiry(body, headers.get, self._dialect)
+        asked = Asked(inquiry=inquiry, key=key, request_id=request_id)
+        await Exchange(self._services, asked)(receive, sender)
 
 
 class _Sender:
@@ -111,9 +107,9 @@ async def read_body(receive: Receive, length: str | None) -> bytes:
     return bytes(whole)
 
 
-async def send_problem(problem: Problem, send: Send) -> None:
+async def send_problem(problem: Problem, shape: Shape, send: Send) -> None:
     """Send an error as a whole answer."""
-    body = problem.encode()
+    body = problem.encode(shape)
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(body)).encode()),

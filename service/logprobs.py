@@ -3,9 +3,6 @@
 It refuses to know who asked: an answer without log-probabilities has no mean.
 """
 
-from collections.abc import Iterable
-from typing import Protocol
-
 import msgspec
 
 
@@ -13,17 +10,20 @@ class _Token(msgspec.Struct):
     logprob: float | None = None
 
 
-class ChoiceLogprobs(msgspec.Struct):
-    """The field `logprobs` of a choice, of chat and of completions alike."""
-
-    content: list[_Token] | None = None
-    """Chat: the answer's tokens, or those of one event."""
-    token_logprobs: list[float | None] | None = None
-    """Completions: log-probabilities, in nats; the first of an echoed prompt is none."""
+class _Logprobs(msgspec.Struct):
+    content: list[_Token] | None = None  # chat
+    token_logprobs: list[float | None] | None = None  # completions; first of an echoed prompt: null
 
 
-class _Choice(Protocol):
-    logprobs: ChoiceLogprobs | None
+class _Choice(msgspec.Struct):
+    logprobs: _Logprobs | None = None
+
+
+class _Answer(msgspec.Struct):
+    choices: list[_Choice] = msgspec.field(default_factory=list)
+
+
+_decode = msgspec.json.Decoder(_Answer).decode
 
 
 class MeanLogprob:
@@ -35,13 +35,17 @@ class MeanLogprob:
         self._count = 0
         self._sum = 0.0
 
-    def add(self, choices: Iterable[_Choice]) -> None:
-        """Take the choices of a plain answer or of one event."""
-        for choice in choices:
+    def feed(self, payload: bytes) -> None:
+        """Take a plain answer's body or an event's data; what cannot be read tells nothing."""
+        try:
+            answer = _decode(payload)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            return
+        for choice in answer.choices:
             if choice.logprobs is not None:
                 self._take(choice.logprobs)
 
-    def _take(self, found: ChoiceLogprobs) -> None:
+    def _take(self, found: _Logprobs) -> None:
         values = found.token_logprobs or [token.logprob for token in found.content or ()]
         for value in values:
             if value is not None:

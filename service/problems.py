@@ -1,4 +1,4 @@
-"""What each error looks like to a client: one table to HTTP status and OpenAI's error body.
+"""What each error looks like to a client: one table to HTTP status, and its body in two shapes.
 
 It refuses to know which route raised the error, and never shows an unexpected error's own words.
 """
@@ -15,7 +15,9 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException, SerializationException, ValidationException
 
 from registry import errors
+from service.dialects.shapes import Shape, shape_of
 from service.limits import rate_limit_headers
+from service.wire.anthropic import AnthropicError, error_of
 
 logger = logging.getLogger(__name__)
 
@@ -51,9 +53,23 @@ class Problem:
     headers: Mapping[str, str]
     """Headers beside the usual ones."""
 
-    def encode(self) -> bytes:
+    def body_in(self, shape: Shape) -> ErrorBody | AnthropicError:
+        """Return the body in a shape."""
+        if shape is Shape.OPENAI:
+            return self.body
+        return error_of(self.status, self.body.error.message, self.headers["x-request-id"])
+
+    def encode(self, shape: Shape = Shape.OPENAI) -> bytes:
         """Return the body as JSON."""
-        return msgspec.json.encode(self.body)
+        return msgspec.json.encode(self.body_in(shape))
+
+
+class _EngineDetail(msgspec.Struct):
+    message: str
+
+
+class _EngineError(msgspec.Struct):
+    error: _EngineDetail
 
 
 @dataclass(frozen=True)
@@ -86,6 +102,7 @@ _RULES: Mapping[type[errors.GraftlineError], _Rule] = {
 }
 _BODY = "data"
 """Litestar's name for the body as a whole."""
+_LONGEST_WORDS = 500
 _MISSING = re.compile(r"missing required field `([^`]+)`")
 _HTTP_CODES = {404: "unknown_url", 405: "method_not_allowed", 413: "request_too_large"}
 
@@ -115,14 +132,37 @@ def problem_of(error: Exception, request_id: str) -> Problem:
     return _problem(500, message, request_id, code="internal_error")
 
 
-def handle(request: Request[Any, Any, Any], error: Exception) -> Response[ErrorBody]:
+def stream_event(problem: Problem, shape: Shape) -> bytes:
+    """Return an error as the last event of a stream that has begun."""
+    begin = b"data: " if shape is Shape.OPENAI else b"event: error\ndata: "
+    return begin + problem.encode(shape) + b"\n\n"
+
+
+def in_shape(body: bytes, status: int, shape: Shape, request_id: str) -> bytes:
+    """Return the engine's own error in a shape; OpenAI's is the engine's and stays as it is.
+
+    vLLM answers Anthropic's clients in OpenAI's shape where it checks the body's fields, and with
+    types of its own elsewhere.
+    """
+    if shape is Shape.OPENAI:
+        return body
+    try:
+        message = msgspec.json.decode(body, type=_EngineError).error.message
+    except msgspec.MsgspecError:
+        message = body[:_LONGEST_WORDS].decode(errors="replace")
+    return msgspec.json.encode(error_of(status, message, request_id))
+
+
+def handle(
+    request: Request[Any, Any, Any], error: Exception
+) -> Response[ErrorBody | AnthropicError]:
     """Answer a request that ended in an error; unexpected errors are logged with their trace."""
     request_id = str(request.state.get("request_id") or new_request_id())
     problem = problem_of(error, request_id)
     if problem.status == 500:
         logger.error("request %s failed", request_id, exc_info=error)
     return Response(
-        problem.body,
+        problem.body_in(shape_of(request.url.path, request.headers)),
         status_code=problem.status,
         headers=dict(problem.headers),
         media_type="application/json",

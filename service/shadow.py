@@ -14,13 +14,15 @@ from dataclasses import dataclass
 from registry.errors import GraftlineError
 from registry.lifecycle import AdapterStatus
 from registry.records import Arm, Interaction
+from service.answer_notes import AnswerNotes
+from service.features import request_features
 from service.inquiry import Inquiry
 from service.interaction_log import InteractionLog
 from service.metrics import ServiceMetrics
 from service.problems import new_request_id, problem_of
 from service.reconcile import Reconciler
 from service.routing import Route, RoutingTable
-from service.streaming import Reading, read
+from service.streaming import Reading
 from service.vllm import Engine
 
 DEADLINE_SECONDS = 120.0
@@ -41,9 +43,6 @@ class _Copy:
     model: str
     route: Route
     inquiry: Inquiry
-    endpoint: str
-    path: str
-    id_prefix: str
     shadow_of: str
 
 
@@ -51,6 +50,7 @@ class _Copy:
 class _Answer:
     status: int
     reading: Reading
+    mean_logprob: float | None = None
 
 
 class Shadows:
@@ -79,25 +79,13 @@ class Shadows:
         self._waiting: asyncio.Queue[_Copy] = asyncio.Queue(MAX_QUEUED)
         self._held_bytes = 0
 
-    def offer(
-        self,
-        route: Route,
-        inquiry: Inquiry,
-        *,
-        endpoint: str,
-        path: str,
-        id_prefix: str,
-        request_id: str,
-    ) -> None:
+    def offer(self, route: Route, inquiry: Inquiry, interaction_id: str) -> None:
         """Take a copy of an answered request, if it is drawn and there is room; never waits.
 
         Args:
             route: The request's route.
             inquiry: The request.
-            endpoint: How interactions call its door.
-            path: Where the door is in the engine.
-            id_prefix: What the engine puts before a request id to name its answer.
-            request_id: The user's request.
+            interaction_id: The user's interaction.
         """
         if route.shadow is None or self._draw() >= route.shadow_share:
             return
@@ -105,15 +93,7 @@ class Shadows:
             self._count(route, "dropped")
             return
         self._held_bytes += inquiry.size_bytes
-        copy = _Copy(
-            model=route.shadow,
-            route=route,
-            inquiry=inquiry,
-            endpoint=endpoint,
-            path=path,
-            id_prefix=id_prefix,
-            shadow_of=id_prefix + request_id,
-        )
+        copy = _Copy(model=route.shadow, route=route, inquiry=inquiry, shadow_of=interaction_id)
         self._waiting.put_nowait(copy)
 
     async def run(self) -> None:
@@ -149,13 +129,13 @@ class Shadows:
         usage = answer.reading.usage
         self._log.record(
             Interaction(
-                id=copy.id_prefix + request_id,
+                id=copy.inquiry.dialect.id_prefix + request_id,
                 project=copy.route.project,
                 deployment=copy.route.deployment,
                 arm=Arm.SHADOW,
                 model=copy.model,
                 unit_hash=copy.route.unit_hash,
-                endpoint=copy.endpoint,
+                endpoint=copy.inquiry.dialect.name,
                 status=answer.status,
                 finish_reason=answer.reading.finish_reason,
                 prompt_tokens=None if usage is None else usage.prompt_tokens,
@@ -164,15 +144,23 @@ class Shadows:
                 duration_seconds=time.perf_counter() - started,
                 created_at=began,
                 shadow_of=copy.shadow_of,
+                mean_logprob=answer.mean_logprob,
+                features=request_features(copy.inquiry.fields, body_bytes=copy.inquiry.size_bytes),
             )
         )
 
     async def _ask(self, copy: _Copy, request_id: str) -> _Answer:
         """Ask the engine, once. This is the only call of it in this room."""
         with self._reconciler.hold(copy.model):
-            body = copy.inquiry.copy_for(copy.model)
-            async with self._engine.generate(copy.path, body, request_id) as upstream:
-                return _Answer(upstream.status, read(await upstream.read()))
+            body = copy.inquiry.copy_for(copy.model, request_id)
+            dialect, notes = (
+                copy.inquiry.dialect,
+                AnswerNotes(wants_text=False, wants_logprobs=True),
+            )
+            async with self._engine.generate(dialect.path, body, request_id) as upstream:
+                whole = await upstream.read()
+                notes.feed(whole)
+                return _Answer(upstream.status, dialect.read(whole), notes.mean_logprob)
 
     def _is_serving(self, model: str) -> bool:
         """Return whether a model can answer now; a copy makes nobody load anything."""

@@ -1,19 +1,17 @@
 """Server-sent events on their way through: relayed byte for byte, read in passing.
 
-It refuses to know where they come from and go to. One event is ever changed: the usage that the
-service asked for and the client did not is left out.
+It refuses to know what events mean; each dialect has its own reader.
 """
 
-from typing import Any
+import re
+from collections.abc import Callable
 
 import msgspec
 
-from service.logprobs import ChoiceLogprobs, MeanLogprob
-from service.texts import AnswerText
-
-_END_OF_EVENT = b"\n\n"
-_DATA = b"data:"
-_DONE = b"[DONE]"
+_END = b"\n\n"
+_END_OF_EVENT = re.compile(rb"\r\n\r\n|\n\n|\r\r")
+_LONGEST_END = 4
+_FIELD_DATA = b"data:"
 
 
 class Usage(msgspec.Struct, frozen=True):
@@ -25,84 +23,79 @@ class Usage(msgspec.Struct, frozen=True):
     """Tokens of the answer."""
 
 
-class _Choice(msgspec.Struct):
-    finish_reason: str | None = None
-    logprobs: ChoiceLogprobs | None = None
+class Reading(msgspec.Struct, frozen=True):
+    """What we need from a plain answer."""
 
-
-class Reading(msgspec.Struct):
-    """What we need from a plain answer or from one event."""
-
-    choices: list[_Choice] = msgspec.field(default_factory=list)
-    """The alternatives; an event that reports usage has none."""
     usage: Usage | None = None
-    """Tokens, at the end."""
-    error: Any = None
-    """The engine's own report of a failure in mid-stream."""
-
-    @property
-    def mean_logprob(self) -> float | None:
-        """Mean log-probability of a plain answer; none when the engine did not tell."""
-        mean = MeanLogprob()
-        mean.add(self.choices)
-        return mean.value
-
-    @property
-    def finish_reason(self) -> str | None:
-        """Why the first finished alternative ended."""
-        return next((each.finish_reason for each in self.choices if each.finish_reason), None)
-
-
-_decoder = msgspec.json.Decoder(Reading)
-
-
-def read(body: bytes) -> Reading:
-    """Read a plain answer or an event; what cannot be read tells nothing."""
-    try:
-        return _decoder.decode(body)
-    except msgspec.MsgspecError:
-        return Reading()
+    """Tokens; none when the answer does not say."""
+    finish_reason: str | None = None
+    """Why the answer ended."""
 
 
 class StreamReader:
-    """Takes a stream in pieces of any size and returns what to relay."""
+    """Takes a stream in pieces of any size and returns what to relay.
 
-    def __init__(self, *, keep_usage: bool, text: AnswerText | None = None) -> None:
+    This one knows no event and waits for no end; dialects that stream derive theirs from it. A
+    listener is given the data of every event.
+    """
+
+    def __init__(
+        self, *, keep_usage: bool = True, listener: Callable[[bytes], None] | None = None
+    ) -> None:
         self._keep_usage = keep_usage
-        self._text = text
-        self._logprobs = MeanLogprob()
-        self._rest = b""
+        self._listener = listener
+        self._rest = bytearray()
         self.usage: Usage | None = None
         """Tokens, once reported."""
         self.finish_reason: str | None = None
         """Why the answer ended."""
         self.is_done = False
-        """Whether the closing `[DONE]` came."""
+        """Whether the closing event came."""
         self.has_failed = False
         """Whether the engine reported an error inside the stream."""
 
-    @property
-    def mean_logprob(self) -> float | None:
-        """Mean log-probability so far; none when the engine did not tell."""
-        return self._logprobs.value
-
     def feed(self, data: bytes) -> bytes:
-        """Return the whole events in what has come so far, as they came."""
-        *events, self._rest = (self._rest + data).split(_END_OF_EVENT)
-        return b"".join(event + _END_OF_EVENT for event in events if self._relays(event))
+        """Return the whole events in what has come so far, as they came.
 
-    def _relays(self, event: bytes) -> bool:
-        if not event.startswith(_DATA):
-            return True
-        payload = event[len(_DATA) :].strip()
-        if payload == _DONE:
-            self.is_done = True
-            return True
-        reading = read(payload)
-        self._logprobs.add(reading.choices)
-        if self._text is not None:
-            self._text.feed(payload)
-        self.usage = reading.usage or self.usage
-        self.finish_reason = reading.finish_reason or self.finish_reason
-        self.has_failed = self.has_failed or reading.error is not None
-        return self._keep_usage or reading.usage is None or bool(reading.choices)
+        The usual piece is whole events that tell nothing: it is returned as it is, after a search
+        for a few words. JSON is decoded only where a word was found.
+        """
+        if (
+            not self._rest
+            and self._listener is None
+            and data.endswith(_END)
+            and not self.is_notable(data)
+        ):
+            return data
+        return self._feed_slowly(data)
+
+    def is_notable(self, _data: bytes) -> bool:
+        """Return whether events may tell something; must never be False when they do."""
+        return False
+
+    def relays(self, _payload: bytes) -> bool:
+        """Take in the data of a notable event; return whether the client gets it."""
+        return True
+
+    def _feed_slowly(self, data: bytes) -> bytes:
+        # What was searched before is not searched again: a long event may come in many pieces.
+        searched = max(0, len(self._rest) - _LONGEST_END)
+        self._rest += data
+        begin, kept = 0, []
+        for end in _END_OF_EVENT.finditer(self._rest, searched):
+            event = bytes(self._rest[begin : end.end()])
+            begin = end.end()
+            if self._relays_event(event):
+                kept.append(event)
+        del self._rest[:begin]
+        return b"".join(kept)
+
+    def _relays_event(self, event: bytes) -> bool:
+        if self._listener is not None:
+            self._listener(_payload_of(event))
+        return not self.is_notable(event) or self.relays(_payload_of(event))
+
+
+def _payload_of(event: bytes) -> bytes:
+    lines = [line for line in event.splitlines() if line.startswith(_FIELD_DATA)]
+    return b"\n".join(line[len(_FIELD_DATA) :].strip() for line in lines)

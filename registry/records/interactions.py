@@ -27,7 +27,7 @@ class Interaction(Record, frozen=True, kw_only=True):
     unit_hash: str | None
     """Hash of the unit; the unit itself is never stored."""
     endpoint: str
-    """`chat.completions` or `completions`."""
+    """The dialect: `chat.completions`, `completions`, `responses` or `messages`."""
     status: int
     """HTTP status the client saw."""
     finish_reason: str | None

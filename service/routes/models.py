@@ -4,8 +4,9 @@ It refuses to know whether the engine holds a model now.
 """
 
 from pathlib import Path
+from typing import Any
 
-from litestar import Router, delete, get
+from litestar import Request, Router, delete, get
 from litestar.params import FromPath
 
 from registry.errors import Invalid, NotFound
@@ -14,7 +15,9 @@ from registry.records import ANY_PROJECT, ApiKey, Scope
 from registry.settings import Settings
 from service.auth import needs, needs_any
 from service.context import Caller, Parts
+from service.dialects.shapes import Shape, shape_of
 from service.services import Services
+from service.wire.anthropic import AnthropicModel, AnthropicModels, model_of
 from service.wire.lists import Deleted, ListOf
 from service.wire.models import ModelObject
 
@@ -23,19 +26,32 @@ _READERS = needs_any(Scope.INFERENCE, Scope.TRAINING)
 
 
 @get("/", guards=[_READERS])
-async def list_models(services: Parts, caller: Caller) -> ListOf[ModelObject]:
-    """List the base model, the project's adapter versions and its deployments."""
-    return ListOf(data=await _models(services, caller))
+async def list_models(
+    services: Parts, caller: Caller, request: Request[Any, Any, Any]
+) -> ListOf[ModelObject] | AnthropicModels:
+    """List the base model, the project's adapter versions and its deployments.
+
+    With the header `anthropic-version`, in the shape of Anthropic's API.
+    """
+    models = await _models(services, caller)
+    if shape_of(request.url.path, request.headers) is Shape.OPENAI:
+        return ListOf(data=models)
+    cards = [model_of(model.id, model.created) for model in models]
+    return AnthropicModels(data=cards, first_id=models[0].id, last_id=models[-1].id)
 
 
 @get("/{name:path}", guards=[_READERS])
-async def get_model(services: Parts, caller: Caller, name: FromPath[str]) -> ModelObject:
+async def get_model(
+    services: Parts, caller: Caller, name: FromPath[str], request: Request[Any, Any, Any]
+) -> ModelObject | AnthropicModel:
     """Return one model."""
     wanted = name.removeprefix("/")
     models = await _models(services, caller)
     found = next((model for model in models if model.id == wanted), None)
     if found is None:
         raise NotFound("model", wanted)
+    if shape_of(request.url.path, request.headers) is Shape.ANTHROPIC:
+        return model_of(found.id, found.created)
     return found
 
 

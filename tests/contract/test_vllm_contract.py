@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from registry.errors import EngineError
+from service.dialects.table import DIALECTS_BY_PATH
 from service.vllm import Engine
 from tests.fakes.vllm import FakeVllm
 from tests.vllm_server import write_adapter
@@ -229,3 +230,67 @@ async def test_the_engine_goes_on_when_a_client_leaves(peer: Peer) -> None:
     async with asyncio.timeout(30):
         status, _ = await ask(peer, CHAT, {"model": BASE, **ASK})
     assert status == 200
+
+
+@pytest.mark.parametrize("path", ["/v1/messages", "/v1/responses"])
+async def test_other_dialects_name_answers_after_our_id(peer: Peer, path: str) -> None:
+    """By the header for messages, by a field for responses; usage is there."""
+    dialect = DIALECTS_BY_PATH[path]
+    status, answer = await ask(peer, path, _asking(path, "e" * 32), "e" * 32)
+    assert status == 200
+    assert answer["id"] == dialect.id_prefix + "e" * 32
+    reading = dialect.read(json.dumps(answer).encode())
+    assert reading.usage is not None
+    assert reading.usage.completion_tokens
+    assert reading.finish_reason
+
+
+@pytest.mark.parametrize("path", ["/v1/messages", "/v1/responses"])
+async def test_other_dialects_streams_are_read_to_their_end(peer: Peer, path: str) -> None:
+    """Relayed byte for byte, with usage and a reason of the end."""
+    reader = DIALECTS_BY_PATH[path].stream_reader()
+    body = json.dumps({**_asking(path, "f" * 32), "stream": True}).encode()
+    whole = relayed = b""
+    async with peer.engine.generate(path, body, "f" * 32) as upstream:
+        assert upstream.is_stream
+        async for chunk in upstream.chunks():
+            whole, relayed = whole + chunk, relayed + reader.feed(chunk)
+    assert relayed == whole
+    assert reader.is_done
+    assert not reader.has_failed
+    assert reader.usage is not None
+    assert reader.finish_reason
+
+
+@pytest.mark.parametrize("path", ["/v1/messages", "/v1/messages/count_tokens", "/tokenize"])
+async def test_other_dialects_do_not_find_an_unknown_model(peer: Peer, path: str) -> None:
+    """404, which makes the service load the version again."""
+    body = {"model": NAME, "messages": ASK["messages"], "max_tokens": 5}
+    status, answer = await ask(peer, path, body)
+    assert status == 404
+    assert "does not exist" in answer["error"]["message"]
+
+
+async def test_a_message_without_its_field_is_refused_in_openais_shape(peer: Peer) -> None:
+    """So the service translates errors itself."""
+    status, answer = await ask(peer, "/v1/messages", {"model": BASE, "messages": ASK["messages"]})
+    assert status == 400
+    assert "type" not in answer
+    assert answer["error"]["param"] == "body.max_tokens"
+
+
+async def test_tokens_are_counted_and_turned_back(peer: Peer) -> None:
+    """Count, tokenize and detokenize."""
+    chat = {"model": BASE, "messages": ASK["messages"]}
+    _, counted = await ask(peer, "/v1/messages/count_tokens", chat)
+    _, tokens = await ask(peer, "/tokenize", chat)
+    status, text = await ask(peer, "/detokenize", {"model": BASE, "tokens": tokens["tokens"]})
+    assert counted["input_tokens"] == tokens["count"] == len(tokens["tokens"])
+    assert status == 200
+    assert text["prompt"]
+
+
+def _asking(path: str, request_id: str) -> dict[str, Any]:
+    if path == "/v1/messages":
+        return {"model": BASE, **ASK}
+    return {"model": BASE, "input": "Say yes.", "request_id": "resp_" + request_id}

@@ -5,19 +5,21 @@ It refuses to imitate anything else. It passes the contract tests that the real 
 
 import asyncio
 import json
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 
+from tests.fakes.vllm_dialects import add_routes
+
 ANSWER = ["Your", " card", " is", " on", " its", " way", "."]
 """The pieces of every answer of the base model; an adapter's begin with its name."""
 BASE_LOGPROB = -1.0
 """The base model's log-probability of every token."""
 
-Handler = Callable[[web.Request], Coroutine[Any, Any, web.StreamResponse]]
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @dataclass
@@ -56,6 +58,8 @@ class FakeVllm:
     """Names of every load that was asked for."""
     bodies: list[dict[str, Any]] = field(default_factory=list)
     """Bodies of every inference request."""
+    paths: list[str] = field(default_factory=list)
+    """Path of every request, in order, those that do not exist included."""
     log: list[str] = field(default_factory=list)
     """What happened, in order."""
     aborted: int = 0
@@ -74,7 +78,8 @@ class FakeVllm:
 
     async def start(self) -> None:
         """Listen; again on the same port after a stop."""
-        app = web.Application(client_max_size=64 * 1024 * 1024)
+        app = web.Application(client_max_size=64 * 1024 * 1024, middlewares=[self._note_path])
+        add_routes(app, self)
         app.router.add_get("/health", self._health)
         app.router.add_get("/v1/models", self._models)
         app.router.add_post("/v1/load_lora_adapter", self._load)
@@ -96,6 +101,11 @@ class FakeVllm:
         """Forget every adapter, as a restarted server does."""
         self.adapters.clear()
         self.log.append("restart")
+
+    @web.middleware
+    async def _note_path(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        self.paths.append(request.path)
+        return await handler(request)
 
     async def _health(self, _request: web.Request) -> web.Response:
         return web.Response(status=503 if self.faults.unhealthy else 200)
@@ -133,7 +143,7 @@ class FakeVllm:
         return web.Response(text=f"Success: LoRA adapter '{name}' removed successfully.")
 
     async def _chat(self, request: web.Request) -> web.StreamResponse:
-        body = await self._inquiry(request)
+        body = await self.inquiry(request)
         if isinstance(body, web.Response):
             return body
         if not isinstance(body.get("messages"), list):
@@ -141,12 +151,13 @@ class FakeVllm:
         return await self._answer(request, body, _Shape("chatcmpl-", "chat.completion", "message"))
 
     async def _completions(self, request: web.Request) -> web.StreamResponse:
-        body = await self._inquiry(request)
+        body = await self.inquiry(request)
         if isinstance(body, web.Response):
             return body
         return await self._answer(request, body, _Shape("cmpl-", "text_completion", "text"))
 
-    async def _inquiry(self, request: web.Request) -> dict[str, Any] | web.Response:
+    async def inquiry(self, request: web.Request) -> dict[str, Any] | web.Response:
+        """Return a request's body, or the answer to an unknown model."""
         body: dict[str, Any] = await request.json()
         self.bodies.append(body)
         if body.get("stream_options") and not body.get("stream"):
@@ -164,13 +175,13 @@ class FakeVllm:
         self, request: web.Request, body: dict[str, Any], shape: "_Shape"
     ) -> web.StreamResponse:
         answer_id = shape.prefix + request.headers.get("X-Request-Id", "made-up")
-        pieces = self._pieces(body)
+        pieces = self.pieces(body)
         usage = _usage(body, len(pieces))
         head = {"id": answer_id, "created": 1, "model": body["model"]}
         try:
             if body.get("stream"):
                 return await self._stream(request, body, shape, head, pieces, usage)
-            await self._pass_gate(body)
+            await self.gated(body)
         except (asyncio.CancelledError, ConnectionResetError):
             self.aborted += 1
             async with self.changed:
@@ -204,7 +215,7 @@ class FakeVllm:
             choice = shape.piece(piece) | {"finish_reason": None}
             await response.write(_event(head | {"choices": [choice]}))
             if index == 0:
-                await self._pass_gate(body)
+                await self.gated(body)
         last = shape.piece("") | {"finish_reason": "stop"}
         await response.write(_event(head | {"choices": [last]}))
         if (body.get("stream_options") or {}).get("include_usage"):
@@ -212,12 +223,14 @@ class FakeVllm:
         await response.write(b"data: [DONE]\n\n")
         return response
 
-    async def _pass_gate(self, body: dict[str, Any]) -> None:
+    async def gated(self, body: dict[str, Any]) -> None:
+        """Wait at the gate, if there is one for the model."""
         if self.faults.gate is not None and self.faults.gated_model in {None, body["model"]}:
             self.waiting.set()
             await self.faults.gate.wait()
 
-    def _pieces(self, body: dict[str, Any]) -> list[str]:
+    def pieces(self, body: dict[str, Any]) -> list[str]:
+        """Return the words of the answer."""
         pieces = ANSWER if body["model"] == self.base else [body["model"], ":", *ANSWER]
         return pieces[: body.get("max_tokens") or len(pieces)]
 

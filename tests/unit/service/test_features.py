@@ -6,9 +6,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from service.answer_notes import AnswerNotes
+from service.dialects.choices import ChoicesReader
 from service.features import SCANNED_BYTES, request_features, text_features
 from service.logprobs import MeanLogprob
-from service.streaming import StreamReader, read
 
 
 def features(body: dict[str, Any]) -> dict[str, float]:
@@ -73,16 +74,19 @@ def test_a_text_shows_its_letters() -> None:
 def test_the_mean_log_probability_is_read(logprobs: object, mean: float | None) -> None:
     """Of chat and of completions; unknown when it was not asked for."""
     body = json.dumps({"choices": [{"logprobs": logprobs, "finish_reason": "stop"}]})
-    assert read(body.encode()).mean_logprob == mean
+    found = MeanLogprob()
+    found.feed(body.encode())
+    assert found.value == mean
 
 
 def test_a_stream_adds_up_its_log_probabilities() -> None:
     """Over all its events."""
-    reader = StreamReader(keep_usage=True)
+    notes = AnswerNotes(wants_text=False, wants_logprobs=True)
+    reader = ChoicesReader(listener=notes.feed)
     for value in (-1.0, -2.0, -6.0):
         event = {"choices": [{"logprobs": {"content": [{"logprob": value}]}}]}
         reader.feed(f"data: {json.dumps(event)}\n\n".encode())
-    assert reader.mean_logprob == -3.0
+    assert notes.mean_logprob == -3.0
 
 
 def test_nothing_has_no_mean() -> None:

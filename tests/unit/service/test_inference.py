@@ -283,10 +283,10 @@ async def test_no_key_is_401(stack: Serving) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/v1/load_lora_adapter", "/v1/unload_lora_adapter", "/tokenize", "/pause", "/sleep"]
+    "path", ["/v1/load_lora_adapter", "/v1/unload_lora_adapter", "/pause", "/sleep"]
 )
 async def test_the_engines_administration_is_out_of_reach(stack: Serving, path: str) -> None:
-    """Nothing but the two inference paths leads to the engine."""
+    """Nothing but the paths of the dialects leads to the engine."""
     async with stack.client.post(path, json={"lora_name": "x", "lora_path": "/"}) as response:
         assert response.status in {404, 405}
     assert stack.vllm.loads == []

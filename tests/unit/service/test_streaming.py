@@ -5,7 +5,9 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.streaming import StreamReader, Usage, read
+from service.dialects.choices import ChoicesReader as StreamReader
+from service.dialects.choices import read
+from service.streaming import Usage
 
 PIECE = {"choices": [{"index": 0, "delta": {"content": "ä \n\n x"}, "finish_reason": None}]}
 LAST = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}

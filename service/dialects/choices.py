@@ -1,0 +1,95 @@
+"""OpenAI's chat and completions: an answer is a list of choices, a stream ends with `[DONE]`.
+
+It refuses to know messages and sampling.
+"""
+
+from typing import Any
+
+import msgspec
+
+from service.dialects.dialect import Dialect
+from service.streaming import Reading, StreamReader, Usage
+
+_DONE = b"[DONE]"
+
+
+class _Choice(msgspec.Struct):
+    finish_reason: str | None = None
+
+
+class _Answer(msgspec.Struct):
+    choices: list[_Choice] = msgspec.field(default_factory=list)
+    usage: Usage | None = None
+    error: Any = None
+
+    @property
+    def finish_reason(self) -> str | None:
+        return next((each.finish_reason for each in self.choices if each.finish_reason), None)
+
+
+_decoder = msgspec.json.Decoder(_Answer)
+
+
+def read(body: bytes) -> Reading:
+    """Read a plain answer; what cannot be read tells nothing."""
+    answer = _decoded(body)
+    return Reading(usage=answer.usage, finish_reason=answer.finish_reason)
+
+
+class ChoicesReader(StreamReader):
+    """Reads a stream of choices; usage that the client did not ask for is left out."""
+
+    def is_notable(self, data: bytes) -> bool:
+        """Return whether usage, an error, the end or a reason of the end may be among the events.
+
+        A quoted word is found only where it is a whole JSON string: quotes inside a text are
+        escaped. Each choice has a `finish_reason`, and vLLM writes `null` without a blank.
+        """
+        return (
+            b'"usage"' in data
+            or _DONE in data
+            or b'"error"' in data
+            or data.count(b'"finish_reason"') != data.count(b'"finish_reason":null')
+        )
+
+    def relays(self, payload: bytes) -> bool:
+        """Take in an event."""
+        if payload == _DONE:
+            self.is_done = True
+            return True
+        answer = _decoded(payload)
+        self.usage = answer.usage or self.usage
+        self.finish_reason = answer.finish_reason or self.finish_reason
+        self.has_failed = self.has_failed or answer.error is not None
+        return self._keep_usage or answer.usage is None or bool(answer.choices)
+
+
+def _decoded(body: bytes) -> _Answer:
+    try:
+        return _decoder.decode(body)
+    except msgspec.MsgspecError:
+        return _Answer()
+
+
+CHAT = Dialect(
+    name="chat.completions",
+    path="/v1/chat/completions",
+    summary="Answer a conversation, whole or streamed, with tools or without.",
+    required={"messages": list},
+    id_prefix="chatcmpl-",
+    asks_for_usage=True,
+    read=read,
+    stream_reader=ChoicesReader,
+)
+"""A conversation."""
+COMPLETIONS = Dialect(
+    name="completions",
+    path="/v1/completions",
+    summary="Continue a text, whole or streamed.",
+    required={"prompt": str},
+    id_prefix="cmpl-",
+    asks_for_usage=True,
+    read=read,
+    stream_reader=ChoicesReader,
+)
+"""A text to continue."""

@@ -1,0 +1,114 @@
+"""An engine's answer on its way to the client: whole, or event by event.
+
+It refuses to know which engine answers, and what is written down of it.
+"""
+
+from collections.abc import Callable
+
+from litestar.types import HTTPResponseStartEvent, Send
+
+from registry.errors import Unavailable
+from service.outcome import STREAM_BROKE, Asked, Outcome
+from service.problems import in_shape, problem_of, stream_event
+from service.routing import Route
+from service.streaming import StreamReader
+from service.vllm import Upstream
+
+_ERRORS = 400
+
+
+class Relay:
+    """Sends one answer on.
+
+    Args:
+        asked: The request.
+        outcome: Where what is seen is noted.
+        report: Writes the outcome down. It is called before the client has the whole answer, so
+            that feedback on it, which may follow at once, finds the interaction.
+        send: ASGI's.
+    """
+
+    __slots__ = ("_asked", "_outcome", "_report", "_send")
+
+    def __init__(
+        self, asked: Asked, outcome: Outcome, report: Callable[[Route], None], send: Send
+    ) -> None:
+        self._asked = asked
+        self._outcome = outcome
+        self._report = report
+        self._send = send
+
+    async def whole(self, upstream: Upstream, route: Route) -> None:
+        """Send a plain answer; nothing is sent before the engine's answer is complete.
+
+        Raises:
+            Unavailable: The engine died, or was too slow.
+        """
+        dialect, outcome = self._asked.inquiry.dialect, self._outcome
+        body = await upstream.read()
+        outcome.take(upstream.status, dialect.read(body))
+        if outcome.notes is not None:
+            outcome.notes.feed(body)
+        if upstream.status >= _ERRORS:
+            body = in_shape(body, upstream.status, dialect.shape, self._asked.request_id)
+        self._report(route)
+        await self._send(self._head(upstream, route, len(body)))
+        await self._send({"type": "http.response.body", "body": body, "more_body": False})
+
+    async def stream(self, upstream: Upstream, route: Route) -> None:
+        """Send events as they come; a stream that breaks ends with an event that says so."""
+        dialect, outcome = self._asked.inquiry.dialect, self._outcome
+        reader = dialect.stream_reader(
+            keep_usage=self._asked.inquiry.wants_usage,
+            listener=None if outcome.notes is None else outcome.notes.feed,
+        )
+        await self._send(self._head(upstream, route, None))
+        status = upstream.status
+        try:
+            tail = await self._events(upstream, reader)
+        except Unavailable as exc:  # the head is sent: only an event can still tell the client
+            status = STREAM_BROKE
+            tail = stream_event(problem_of(exc, self._asked.request_id), dialect.shape)
+        outcome.take(STREAM_BROKE if reader.has_failed else status, reader)
+        self._report(route)
+        await self._send({"type": "http.response.body", "body": tail, "more_body": False})
+
+    async def _events(self, upstream: Upstream, reader: StreamReader) -> bytes:
+        """Relay until the closing event, and return that unsent."""
+        tail = b""
+        async for chunk in upstream.chunks():
+            data = reader.feed(chunk)
+            if reader.is_done:
+                tail += data
+            elif data:
+                self._outcome.note_first_byte()
+                await self._send({"type": "http.response.body", "body": data, "more_body": True})
+        if not reader.is_done:
+            raise Unavailable("engine", "The engine ended the answer before it was complete.")
+        if tail:
+            self._outcome.note_first_byte()
+        return tail
+
+    def _head(self, upstream: Upstream, route: Route, length: int | None) -> HTTPResponseStartEvent:
+        headers = [
+            (b"content-type", upstream.content_type),
+            (b"x-request-id", self._asked.request_id.encode()),
+            (b"x-graftline-model", _header(route.model)),
+            (b"x-graftline-arm", route.arm.encode()),
+        ]
+        if route.deployment is not None:
+            headers.append((b"x-graftline-deployment", _header(route.deployment)))
+        if self._outcome.admission is not None:
+            headers.extend(
+                (name.encode(), value.encode())
+                for name, value in self._outcome.admission.headers().items()
+            )
+        if length is None:
+            headers.append((b"cache-control", b"no-cache"))
+        else:
+            headers.append((b"content-length", str(length).encode()))
+        return {"type": "http.response.start", "status": upstream.status, "headers": headers}
+
+
+def _header(name: str) -> bytes:
+    return name.encode("latin-1", "replace")
