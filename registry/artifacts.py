@@ -30,9 +30,10 @@ class ProbeRow(Record, frozen=True, kw_only=True):
     target_start: int
     """Index of the first target token."""
     base_logprobs: list[float]
-    """The base model's log-probability of each target token, in nats."""
+    """The base model's log-probability of each target token, in nats; empty when unknown."""
     adapter_logprobs: list[float]
-    """The adapter's log-probability of each target token, in nats."""
+    """The adapter's log-probability of each target token, in nats; empty when unknown, as for an
+    adapter that was trained elsewhere."""
 
 
 class Manifest(Record, frozen=True, kw_only=True):

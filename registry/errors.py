@@ -14,6 +14,8 @@ It refuses to know HTTP: `service/problems.py` maps these to responses.
     │   ├── Unauthenticated      no key, or not one of ours
     │   └── MissingScope         the key lacks the scope
     ├── Unavailable          a part is down; try again later
+    │   ├── Unreachable          no connection could be opened: nothing was sent
+    │   └── Interrupted          it went away before its answer was whole
     ├── TooLarge             an upload beyond the limit
     ├── ArtifactError        files on disk are not what the manifest says
     │   ├── CorruptArtifact      a checksum or a file is wrong
@@ -172,6 +174,14 @@ class Unavailable(GraftlineError):
 
     def __str__(self) -> str:
         return self.message
+
+
+class Unreachable(Unavailable):
+    """No connection could be opened; nothing was sent, so another peer may be asked."""
+
+
+class Interrupted(Unavailable):
+    """The peer went away after it had the request; whether it did the work is unknown."""
 
 
 class TooLarge(GraftlineError):

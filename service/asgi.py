@@ -24,6 +24,9 @@ from service import uploads
 from service.auth import Keyring
 from service.bootstrap import announce, bootstrap
 from service.context import DEPENDENCIES
+from service.demand import Demand
+from service.fleet.discovery import discovery_of
+from service.fleet.fleet import Fleet
 from service.interaction_log import InteractionLog
 from service.metrics import ServiceMetrics
 from service.problems import handle
@@ -43,6 +46,7 @@ from service.routes import (
 )
 from service.routing import RoutingTable
 from service.services import Services
+from service.sharing import Sharing
 from service.snapshot import read_snapshot
 from service.vllm import Engine
 
@@ -88,7 +92,7 @@ def create_app(settings: Settings) -> Litestar:
 
 @asynccontextmanager
 async def running(settings: Settings) -> AsyncIterator[Services]:
-    """Start every part, and stop them in reverse: loops, interaction log, engine, store.
+    """Start every part, and stop them in reverse: loops, interaction log, replicas, store.
 
     Raises:
         Unavailable: The database cannot be reached.
@@ -99,15 +103,19 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
         stack.push_async_callback(store.close)
         announce(await bootstrap(settings, store), settings)
         services = _wire(settings, store)
-        await services.engine.open()
-        stack.push_async_callback(services.engine.close)
+        stack.push_async_callback(services.sharing.leave)
+        await services.fleet.open()
+        stack.push_async_callback(services.fleet.close)
         await services.keyring.refresh()
         await services.routing.refresh()
+        await services.sharing.once()
         await to_thread.run_sync(uploads.sweep, services.blobs)
         writer = {"interaction log": services.interaction_log.run}
         loops: Mapping[str, Callable[[], Awaitable[None]]] = {
             "keyring": services.keyring.run,
             "routing": services.routing.run,
+            "fleet": services.fleet.run,
+            "sharing": services.sharing.run,
             "reconcile": services.reconciler.run,
             "heartbeat": partial(keep_beating, store, "service"),
         }
@@ -118,20 +126,29 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
 def _wire(settings: Settings, store: Store) -> Services:
     metrics = ServiceMetrics(CollectorRegistry())
     key = settings.engine_key.get_secret_value() if settings.engine_key else None
-    engine = Engine(
-        settings.engine_base_url, key, deadline_seconds=settings.request_deadline_seconds
-    )
+    deadline = settings.request_deadline_seconds
+    make_engine = partial(Engine, key=key, deadline_seconds=deadline)
+    fleet = Fleet(discovery_of(settings), make_engine, metrics)
     routing = RoutingTable(partial(read_snapshot, store, settings.base_name))
+    demand = Demand(metrics)
+    sharing = Sharing(store, demand)
     reconciler = Reconciler(
-        settings=settings, store=store, engine=engine, routing=routing, metrics=metrics
+        settings=settings,
+        store=store,
+        fleet=fleet,
+        routing=routing,
+        metrics=metrics,
+        demand=demand,
+        sharing=sharing,
     )
     return Services(
         settings=settings,
         store=store,
         blobs=Blobs(settings.files_dir),
         metrics=metrics,
-        engine=engine,
+        fleet=fleet,
         routing=routing,
+        sharing=sharing,
         reconciler=reconciler,
         interaction_log=InteractionLog(store, metrics),
         keyring=Keyring(store),

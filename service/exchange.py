@@ -10,9 +10,11 @@ from dataclasses import dataclass
 
 from litestar.types import HTTPResponseStartEvent, Receive, Scope, Send
 
-from registry.errors import Unavailable
+from registry.errors import Interrupted, Unavailable, Unreachable
 from registry.records import Interaction
 from service.disconnect import while_connected
+from service.fleet.attempts import Attempts, failure_of
+from service.fleet.replica import Replica
 from service.inquiry import Inquiry
 from service.metrics import UNROUTED
 from service.problems import problem_of
@@ -26,7 +28,6 @@ CLIENT_LEFT = 499
 STREAM_BROKE = 502
 """Status we report when a stream that began well did not end well."""
 _OK, _NOT_FOUND, _ERRORS = 200, 404, 400
-_ATTEMPTS = 2
 _RELOAD_SECONDS = 2
 
 
@@ -90,9 +91,12 @@ class Exchange:
                 draw=random.random(),  # noqa: S311 - a split, not a secret
             )
             # Held before the first await: what is held is neither unloaded nor deleted.
-            with self._services.reconciler.hold(route.model):
+            self._services.reconciler.hold(route.model)
+            try:
                 async with while_connected(receive):
                     await self._answer(route, send)
+            finally:
+                self._services.reconciler.release(route.model)
         except Exception as exc:
             self._outcome.status = problem_of(exc, self._request_id).status
             raise
@@ -100,20 +104,57 @@ class Exchange:
             self._report(route)
 
     async def _answer(self, route: Route, send: Send) -> None:
-        services, body = self._services, self._inquiry.body_for(route.model)
-        for _ in range(_ATTEMPTS):
-            if route.version is not None:
-                await services.reconciler.ensure(route.version)
-            async with services.engine.generate(
-                self._endpoint.path, body, self._request_id
-            ) as upstream:
-                if upstream.status != _NOT_FOUND or route.version is None:
-                    await self._relay(upstream, route, send)
+        fleet, body = self._services.fleet, self._inquiry.body_for(route.model)
+        attempts = Attempts()
+        while True:
+            replica = await self._pick(route, attempts)
+            replica.outstanding += 1
+            try:
+                if await self._try(replica, body, route, send):
+                    fleet.note_success(replica)
                     return
-            # The engine was restarted since we looked: load the version again, then ask once more.
-            services.reconciler.forget(route.model)
-        message = f"'{route.model}' is not loaded; try again."
-        raise Unavailable("engine", message, _RELOAD_SECONDS)
+            except (Unreachable, Interrupted) as exc:  # before the first byte: see `_relay_stream`
+                failure = failure_of(exc)
+                fleet.note_failure(replica, failure)
+                if not attempts.may_follow(replica, failure):
+                    raise
+                self._services.metrics.retries.labels(failure).inc()
+            else:
+                self._reload(replica, route, attempts)
+            finally:
+                replica.outstanding -= 1
+
+    async def _try(self, replica: Replica, body: bytes, route: Route, send: Send) -> bool:
+        """Answer by one replica; return false if it does not know the version."""
+        async with replica.engine.generate(self._endpoint.path, body, self._request_id) as upstream:
+            if upstream.status == _NOT_FOUND and route.version is not None:
+                return False
+            await self._relay(upstream, route, send)
+            return True
+
+    def _reload(self, replica: Replica, route: Route, attempts: Attempts) -> None:
+        """Have a version loaded again that a replica lost since we looked, or give up."""
+        self._services.reconciler.forget(replica, route.model)
+        if not attempts.may_reload():
+            message = f"'{route.model}' is not loaded; try again."
+            raise Unavailable("engine", message, _RELOAD_SECONDS)
+        self._services.metrics.retries.labels("absent").inc()
+
+    async def _pick(self, route: Route, attempts: Attempts) -> Replica:
+        """Return the replica to ask; a version that none serves is loaded first.
+
+        Raises:
+            Unavailable: No replica is up, or none could load the version in time.
+        """
+        services, is_base = self._services, route.version is None
+        replica = services.fleet.pick(route.model, is_base=is_base, tried=attempts.tried)
+        if replica is None and route.version is not None:
+            await services.reconciler.ensure(route.version, attempts.tried)
+            replica = services.fleet.pick(route.model, is_base=is_base, tried=attempts.tried)
+        if replica is None:
+            message = "The engine (vLLM) cannot be reached; it may be starting. Try again."
+            raise Unavailable("engine", message)
+        return replica
 
     async def _relay(self, upstream: Upstream, route: Route, send: Send) -> None:
         if upstream.is_stream:

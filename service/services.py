@@ -9,11 +9,12 @@ from registry.blobs import Blobs
 from registry.settings import Settings
 from registry.store import Store
 from service.auth import Keyring
+from service.fleet.fleet import Fleet
 from service.interaction_log import InteractionLog
 from service.metrics import ServiceMetrics
 from service.reconcile import Reconciler
 from service.routing import RoutingTable
-from service.vllm import Engine
+from service.sharing import Sharing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,12 +29,14 @@ class Services:
     """The content of data files."""
     metrics: ServiceMetrics
     """What Prometheus reads."""
-    engine: Engine
-    """The vLLM server."""
+    fleet: Fleet
+    """The vLLM servers."""
     routing: RoutingTable
     """Which version answers which name."""
+    sharing: Sharing
+    """What the service processes tell one another."""
     reconciler: Reconciler
-    """Keeps the engine's adapters as wanted, and knows which are loaded."""
+    """Keeps every replica's adapters as wanted, and knows which are loaded."""
     interaction_log: InteractionLog
     """Writes interactions behind the requests."""
     keyring: Keyring

@@ -26,7 +26,7 @@ class Snapshot:
         names = dict.fromkeys(
             name
             for deployment in self.deployments.values()
-            for name in (deployment.stable, deployment.candidate)
+            for name in (deployment.stable, deployment.candidate, deployment.shadow)
             if name is not None
         )
         return self.named(names)

@@ -13,7 +13,7 @@ import aiohttp
 import msgspec
 from aiohttp import ClientResponse, ClientSession, ClientTimeout
 
-from registry.errors import EngineError, Unavailable
+from registry.errors import EngineError, Interrupted, Unavailable, Unreachable
 
 CONNECT_SECONDS = 2.0
 """Longest time to open a connection."""
@@ -265,12 +265,12 @@ def _decoded(body: bytes, kind: type[_Kind]) -> _Kind:
 def _translated() -> Iterator[None]:
     try:
         yield
+    except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as exc:
+        message = "The engine (vLLM) cannot be reached; it may be starting. Try again."
+        raise Unreachable("engine", message) from exc
     except TimeoutError as exc:
         message = "The engine did not answer in time; try again."
         raise Unavailable("engine", message) from exc
-    except aiohttp.ClientConnectorError as exc:
-        message = "The engine (vLLM) cannot be reached; it may be starting. Try again."
-        raise Unavailable("engine", message) from exc
     except (aiohttp.ClientError, ConnectionError) as exc:
         message = "The engine (vLLM) stopped while answering. Try again."
-        raise Unavailable("engine", message) from exc
+        raise Interrupted("engine", message) from exc

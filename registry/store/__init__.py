@@ -12,7 +12,9 @@ from registry.store.files import Files
 from registry.store.interactions import Interactions
 from registry.store.jobs import Jobs
 from registry.store.keys import Keys
+from registry.store.leases import Leases
 from registry.store.parts import Parts
+from registry.store.uses import Uses
 
 
 class Store:
@@ -28,6 +30,8 @@ class Store:
         self.interactions = Interactions(database)
         self.keys = Keys(database)
         self.parts = Parts(database)
+        self.uses = Uses(database)
+        self.leases = Leases(database)
 
     async def close(self) -> None:
         """Close every connection."""
