@@ -18,8 +18,8 @@ from service.snapshot import Snapshot
 from service.wanted import Situation, demand_of
 
 RECENT_SECONDS = 2.5
-"""Time after another process's last request for which a version counts as used by it: it may have
-begun another one since it spoke."""
+"""Time after another process's last request for which a version may be in use there: it may have
+begun another request since it spoke."""
 
 
 class Outlook:
@@ -58,6 +58,7 @@ class Outlook:
             waiting=drawing.waiting,
             resting=resting,
             busy=self._busy(),
+            recent=self._recent(),
             used=drawing.used,
             room=self._settings.max_loaded_adapters,
             reserve=0 if sharing.leads else max(1, sharing.others.count),
@@ -72,7 +73,7 @@ class Outlook:
         replicas = self._fleet.replicas
         if not replicas or not all(replica.health.answers for replica in replicas):
             return frozenset()
-        busy = self._busy()
+        busy = self._busy() | self._recent()
         return frozenset(
             version.name
             for version in self._routing.snapshot.versions.values()
@@ -104,14 +105,16 @@ class Outlook:
 
     def _busy(self) -> frozenset[str]:
         others = self._sharing.others
-        since = self._sharing.now() - RECENT_SECONDS
         return frozenset(
             {
                 *(name for name, count in self._demand.in_flight.items() if count),
                 *(name for name, count in others.in_flight.items() if count),
-                *(name for name, at in others.used.items() if at > since),
             }
         )
+
+    def _recent(self) -> frozenset[str]:
+        since = self._sharing.now() - RECENT_SECONDS
+        return frozenset(name for name, at in self._sharing.others.used.items() if at > since)
 
 
 class _Drawing:

@@ -122,16 +122,16 @@ class Reconciler:
         if self._is_serving(name, without):
             return
         self._refuse_hopeless(name)
-        try:
-            with self._demand.wait(name):
-                self.wake()
+        with self._demand.wait(name):
+            self.wake()
+            try:
                 async with asyncio.timeout(self._wait_seconds), self._changed:
                     await self._changed.wait_for(lambda: self._is_settled(name, without))
-        except TimeoutError as exc:
-            message = f"'{name}' is being loaded and examined; try again."
-            raise Unavailable("engine", message) from exc
-        if not self._is_serving(name, without):
-            self._refuse_hopeless(name)
+            except TimeoutError as exc:
+                message = f"'{name}' is being loaded and examined; try again."
+                raise Unavailable("engine", message) from exc
+            if not self._is_serving(name, without):
+                self._refuse_hopeless(name)
 
     async def run(self) -> None:
         """Reconcile every `reconcile_seconds`, and at once when woken, until cancelled."""

@@ -61,7 +61,9 @@ class Situation:
     resting: Collection[str]
     """Versions on which a step failed there lately."""
     busy: Collection[str]
-    """Versions with a request in flight in any process, or used by another one lately."""
+    """Versions with a request in flight in any process."""
+    recent: Collection[str]
+    """Versions that another process used so lately that it may use them now, unheard."""
     used: Mapping[str, float]
     """Unix time in seconds of the last request, by version."""
     room: int
@@ -130,7 +132,7 @@ def actions(situation: Situation) -> Iterator[Action]:
     if not situation.may_remove:
         return
     for version in versions.values():
-        if version.status not in _UNWANTED or version.name in situation.busy:
+        if version.status not in _UNWANTED or _may_be_used(situation, version.name):
             continue
         if version.name in situation.observed and version.name not in situation.resting:
             yield Action(Step.UNLOAD, version)
@@ -165,10 +167,16 @@ def _make_room(situation: Situation, version: AdapterVersion) -> Iterator[Action
         yield Action(Step.EVICT, spare)
 
 
+def _may_be_used(situation: Situation, name: str) -> bool:
+    return name in situation.busy or name in situation.recent
+
+
 def victim(situation: Situation) -> AdapterVersion | None:
     """Return the version to evict: the least recently used of those that may go, if any may.
 
-    Those that belong elsewhere go first. What we know nothing of stays: an operator loaded it.
+    Those that belong elsewhere go first. What we know nothing of stays: an operator loaded it. One
+    that another process used a moment ago goes last but goes: a request that finds it gone has it
+    loaded again, while a bound that waits for a calm moment may wait for ever.
     """
     kept = {*situation.fixed, *situation.waiting, *situation.busy, *situation.resting}
     versions = situation.snapshot.versions

@@ -10,7 +10,7 @@ from litestar import Router, get, post
 from litestar.params import FromPath
 
 from registry.artifacts import Manifest, read_manifest
-from registry.errors import CorruptArtifact
+from registry.errors import CorruptArtifact, NotFound
 from registry.records import ApiKey, Scope
 from service.auth import needs
 from service.context import After, Caller, Limit, Parts
@@ -46,21 +46,21 @@ async def get_adapter(services: Parts, caller: Caller, name: FromPath[str]) -> A
     return adapter_object(version, replicas=replicas, manifest=manifest)
 
 
-@post("/{name:path}/pin", status_code=200)
-async def pin_adapter(services: Parts, caller: Caller, name: FromPath[str]) -> AdapterObject:
-    """Keep an adapter version loaded on every replica, used or not; 409 when it cannot serve."""
-    return await _set_pin(services, caller, name, pinned=True)
+@post("/{name:path}", status_code=200)
+async def change_pin(services: Parts, caller: Caller, name: FromPath[str]) -> AdapterObject:
+    """Pin a version (`{name}/pin`): it stays loaded on every replica; or let it go (`/unpin`)."""
+    # One route for both: a version's name may have slashes, and only a path's end may be open.
+    version, _, action = name.removeprefix("/").rpartition("/")
+    if action not in _PINS:
+        raise NotFound("action", action)
+    return await _set_pin(services, caller, version, pinned=_PINS[action])
 
 
-@post("/{name:path}/unpin", status_code=200)
-async def unpin_adapter(services: Parts, caller: Caller, name: FromPath[str]) -> AdapterObject:
-    """Let an adapter version make room for others again."""
-    return await _set_pin(services, caller, name, pinned=False)
+_PINS = {"pin": True, "unpin": False}
 
 
 async def _set_pin(services: Services, caller: ApiKey, name: str, *, pinned: bool) -> AdapterObject:
-    wanted = name.removeprefix("/")
-    version = await services.store.adapters.pin(wanted, project=caller.project, pinned=pinned)
+    version = await services.store.adapters.pin(name, project=caller.project, pinned=pinned)
     await services.routing.refresh()
     services.reconciler.wake()
     return adapter_object(version, replicas=services.reconciler.loaded.get(version.name, []))
@@ -75,7 +75,7 @@ def _manifest(directory: Path) -> Manifest | None:
 
 router = Router(
     "/v1/adapters",
-    route_handlers=[list_adapters, get_adapter, pin_adapter, unpin_adapter],
+    route_handlers=[list_adapters, get_adapter, change_pin],
     guards=[needs(Scope.TRAINING)],
     tags=["Adapters"],
 )
