@@ -116,7 +116,7 @@ class Exchange:
             except (Unreachable, Interrupted) as exc:  # before the first byte: see `_relay_stream`
                 failure = failure_of(exc)
                 fleet.note_failure(replica, failure)
-                if not attempts.may_follow(replica, failure):
+                if not attempts.may_follow(replica, failure) or not fleet.has_other(attempts.tried):
                     raise
                 self._services.metrics.retries.labels(failure).inc()
             else:

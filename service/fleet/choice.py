@@ -37,6 +37,8 @@ def choose(candidates: Sequence[C], key: int, slack: int) -> C:
         key: Hash of the request's prefix, or any number that is new each time.
         slack: 0 for the least busy replica always.
     """
+    if len(candidates) == _PAIR:
+        return _of_two(candidates[0], candidates[1], key, slack)
     preferred = candidates[0]
     seed = preferred.seed
     least, highest = preferred.outstanding, hash((seed ^ key, key, seed))
@@ -51,3 +53,17 @@ def choose(candidates: Sequence[C], key: int, slack: int) -> C:
         return preferred
     idle = [candidate for candidate in candidates if candidate.outstanding == least]
     return max(idle, key=lambda one: hash((one.seed ^ key, key, one.seed)))
+
+
+_PAIR = 2
+
+
+def _of_two(one: C, other: C, key: int, slack: int) -> C:
+    """Return what `choose` returns, at half the cost: two replicas are the commonest fleet."""
+    busier = one.outstanding - other.outstanding
+    if busier > slack:
+        return other
+    if -busier > slack:
+        return one
+    mine, theirs = one.seed, other.seed
+    return one if hash((mine ^ key, key, mine)) >= hash((theirs ^ key, key, theirs)) else other

@@ -102,6 +102,10 @@ class Fleet:
             return choose(holders, self._turn, 0)
         return choose(holders, prefix_key, PREFIX_SLACK)
 
+    def has_other(self, tried: Collection[Replica]) -> bool:
+        """Return whether a replica answers probes that did not fail this request."""
+        return any(one.health.answers and one not in tried for one in self.replicas)
+
     def holders(self, model: str) -> tuple[Replica, ...]:
         """Return the replicas that may answer for a version now."""
         return self._find(model, is_base=False)
@@ -123,7 +127,7 @@ class Fleet:
     def judge(self, replica: Replica, health: Health) -> None:
         """Give a replica another health; one that does not answer is believed to hold nothing."""
         before, replica.health = replica.health, health
-        if health.is_ejected and not before.is_ejected:
+        if replica in self.replicas and health.is_ejected and not before.is_ejected:
             self._metrics.ejections.labels(replica.name).inc()
             logger.warning("%s is ejected for a while", replica.name)
         if not health.answers:

@@ -64,6 +64,21 @@ def test_new_keys_spread_equally_busy_replicas() -> None:
     assert all(900 <= count <= 1100 for count in counts.values())
 
 
+@given(st.integers(0, 9), st.integers(0, 9), st.integers(), st.integers(0, 4))
+def test_two_replicas_are_chosen_from_as_many_are(
+    one: int, other: int, key: int, slack: int
+) -> None:
+    """The short way and the long way agree: a third one that is far too busy changes nothing."""
+    pair = stubs(one, other)
+    crowd = [*pair, Stub(seed=least_for(key), outstanding=1000)]
+    assert choose(pair, key, slack) is choose(crowd, key, slack)
+
+
+def least_for(key: int) -> int:
+    """Return a seed that ranks last for a key, so that it is preferred by nobody."""
+    return min(range(200), key=lambda seed: hash((seed ^ key, key, seed)))
+
+
 def test_a_replica_that_leaves_moves_only_its_own_prefixes() -> None:
     """The others stay where they are."""
     replicas = stubs(0, 0, 0, 0)

@@ -103,6 +103,17 @@ async def test_a_request_that_kills_replicas_is_sent_to_two_of_them_only(tmp_pat
         assert sum(answered(vllm, BASE) for vllm in stack.vllms) == 2
 
 
+async def test_with_one_replica_there_is_nobody_else_to_ask(tmp_path: Path) -> None:
+    """The request fails at once, and says what happened."""
+    async with serving(tmp_path) as stack:
+        await stack.serve(NAME)
+        stack.vllm.faults.die_at_once = True
+        async with asyncio.timeout(3):
+            answer = await stack.chat(NAME)
+        assert answer.status == 503
+        assert "stopped while answering" in (await answer.json())["error"]["message"]
+
+
 async def test_a_replica_gets_its_adapters_back_before_their_traffic(stack: Serving) -> None:
     """Killed and started again: it loads, is examined, and only then answers for them."""
     await stack.serve(NAME)
