@@ -201,16 +201,29 @@ def _trimmed(url: str) -> str:
 
 
 def _check_urls(variable: str, urls: Sequence[str], schemes: Sequence[str]) -> None:
-    if len(set(urls)) < len(urls):
-        raise ValueError(f"{variable} names one server twice; name each once")
     for url in urls:
-        parts = urlsplit(url)
-        if parts.scheme not in schemes or not parts.hostname or parts.path or parts.query:
+        if urlsplit(url).username is not None:
+            raise ValueError(
+                f"{variable} holds a user name; put vLLM's key into GRAFTLINE_ENGINE_KEY"
+            )
+        if not _is_server(url, schemes):
             allowed = " or ".join(f"{scheme}://" for scheme in schemes)
             raise ValueError(
                 f"{variable}: '{url}' is no address of a server; write {allowed}HOST:PORT, "
                 "without a path"
             )
+    if len({urlsplit(url).netloc for url in urls}) < len(urls):
+        raise ValueError(f"{variable} names one server twice; name each once")
+
+
+def _is_server(url: str, schemes: Sequence[str]) -> bool:
+    parts = urlsplit(url)
+    try:
+        has_port = parts.port != 0
+    except ValueError:  # beyond the highest port, or no number
+        return False
+    rest = parts.path or parts.query or parts.fragment
+    return has_port and parts.scheme in schemes and bool(parts.hostname) and not rest
 
 
 def child_environment(settings: Settings, extra: Mapping[str, str] | None = None) -> dict[str, str]:
