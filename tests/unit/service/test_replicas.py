@@ -8,7 +8,7 @@ import pytest
 
 from registry.lifecycle import AdapterStatus
 from tests.fakes.vllm import FakeVllm
-from tests.serving import BASE, Serving, serving
+from tests.serving import BASE, CHAT, Serving, serving
 
 NAME = "ft:tiny-base:default:test:00000001"
 OTHER = "ft:tiny-base:default:test:00000002"
@@ -91,6 +91,32 @@ async def test_a_replica_that_dies_under_requests_fails_none_of_them(stack: Serv
     assert [task.result().status for task in tasks] == [200] * 10
     interrupted = stack.metric("graftline_retries_total", reason="interrupted")
     assert interrupted >= 1
+
+
+async def test_streams_that_had_begun_on_a_dead_replica_end_with_an_error(stack: Serving) -> None:
+    """They are never sent again; those on the other replica end as they should."""
+    first, second = stack.vllms
+    first.faults.gate = second.faults.gate = asyncio.Event()
+    begun = asyncio.Semaphore(0)
+
+    async def stream() -> bytes:
+        body = {"model": BASE, "messages": [], "stream": True}
+        async with stack.client.post(CHAT, json=body) as response:
+            head = await response.content.readany()
+            begun.release()
+            return head + await response.content.read()
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(stream()) for _ in range(8)]
+        for _ in tasks:
+            await begun.acquire()
+        lost, kept = answered(first, BASE), answered(second, BASE)
+        await first.stop()
+        second.faults.gate.set()
+    ends = [task.result() for task in tasks]
+    assert sum(b'"error"' in end for end in ends) == lost > 0
+    assert sum(end.endswith(b"data: [DONE]\n\n") for end in ends) == kept > 0
+    assert (answered(first, BASE), answered(second, BASE)) == (lost, kept)
 
 
 async def test_a_request_that_kills_replicas_is_sent_to_two_of_them_only(tmp_path: Path) -> None:
