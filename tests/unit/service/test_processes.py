@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from registry.lifecycle import AdapterStatus
 from tests.fakes.vllm import FakeVllm
+from tests.postgres import temporary_database
 from tests.serving import BASE, Serving, service_over, settings_for
 
 NAME = "ft:tiny-base:default:test:00000001"
@@ -43,11 +45,16 @@ async def pair_in(folder: Path, **changes: Any) -> AsyncIterator[Pair]:
     await vllm.stop()
 
 
-@pytest.fixture
-async def pair(tmp_path: Path) -> AsyncIterator[Pair]:
-    """Run two services with room enough."""
-    async with pair_in(tmp_path) as made:
-        yield made
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def pair(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Pair]:
+    """Run two services with room enough, on each database in turn."""
+    if request.param == "sqlite":
+        async with pair_in(tmp_path) as made:
+            yield made
+        return
+    with temporary_database() as url:
+        async with pair_in(tmp_path, database_url=SecretStr(url)) as made:
+            yield made
 
 
 @pytest.fixture
@@ -80,6 +87,7 @@ async def test_a_version_in_flight_elsewhere_is_neither_unloaded_nor_deleted(pai
     """The leader waits for the other process's request, then for its word, and then cleans up."""
     version = await pair.one.serve(NAME)
     folder = pair.one.settings.adapters_dir / version.directory
+    await pair.two.services.routing.refresh()
     await pair.two.services.reconciler.ensure(version)
     pair.vllm.faults.gate = asyncio.Event()
     async with asyncio.TaskGroup() as group:
@@ -103,6 +111,7 @@ async def test_a_version_used_elsewhere_is_not_evicted(cramped: Pair) -> None:
     for name in (NAME, OTHER):
         await cramped.one.serve(name)
     version = await cramped.one.services.store.adapters.get(NAME)
+    await cramped.two.services.routing.refresh()
     await cramped.two.services.reconciler.ensure(version)
     cramped.vllm.faults.gate = asyncio.Event()
     async with asyncio.TaskGroup() as group:
