@@ -17,7 +17,8 @@ It refuses to know HTTP: `service/problems.py` maps these to responses.
     │   └── MissingScope         the key lacks the scope
     ├── RateLimited          the key's limit of requests or tokens a minute is used up
     ├── Unavailable          a part is down; try again later
-    │   └── EngineLost           the engine was not reached, or died; says when
+    │   ├── Unreachable          no connection could be opened: nothing was sent
+    │   └── Interrupted          it went away before its answer was whole
     ├── TooLarge             an upload beyond the limit
     │   └── BodyTooLarge         an inference request beyond the limit
     ├── ArtifactError        files on disk are not what the manifest says
@@ -28,7 +29,6 @@ It refuses to know HTTP: `service/problems.py` maps these to responses.
 """
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 
 class GraftlineError(Exception):
@@ -256,24 +256,12 @@ class Unavailable(GraftlineError):
         return self.message
 
 
-class Stage(StrEnum):
-    """How far a request had come when its engine was lost."""
-
-    CONNECTING = "connecting"
-    """No connection could be opened: the engine never saw the request."""
-    WAITING = "waiting"
-    """The request was sent, and no byte of an answer came."""
-    ANSWERING = "answering"
-    """The answer had begun."""
+class Unreachable(Unavailable):
+    """No connection could be opened; nothing was sent, so another peer may be asked."""
 
 
-class EngineLost(Unavailable):
-    """The engine could not be reached, or its connection broke."""
-
-    def __init__(self, stage: Stage, message: str, retry_after_seconds: int = 5) -> None:
-        super().__init__("engine", message, retry_after_seconds)
-        self.args = (stage, message, retry_after_seconds)
-        self.stage = stage
+class Interrupted(Unavailable):
+    """The peer went away after it had the request; whether it did the work is unknown."""
 
 
 class TooLarge(GraftlineError):

@@ -3,13 +3,19 @@
 It refuses to know how a setting is used. No other module reads the environment.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from os import environ  # noqa: TID251 - this is the one module that may
 from pathlib import Path
+from typing import Self
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+MAX_PORT = 65535
+"""The highest port there is."""
+PORT_STEP = 10
+"""Between the ports of two local vLLM servers; the ports between belong to the other parts."""
 _PACKAGED_BASE = Path(__file__).parent / "tiny_base"
 _CHECKOUT_BASE = Path(__file__).parent.parent / "examples" / "tiny-base"
 
@@ -41,9 +47,16 @@ class Settings(BaseSettings):
     port: int = Field(default=8080, ge=1, le=65535)
     """Port the service listens on."""
     engine_url: str | None = None
-    """URL of a vLLM server that runs already; by default `graftline up` starts one."""
+    """URL of a vLLM server that runs already, or several with commas between them; by default
+    `graftline up` starts one."""
+    engine_dns: str | None = None
+    """URL, such as `http://vllm.default.svc:8000`, whose host name has one address for each vLLM
+    server; it is looked up again every few seconds."""
     engine_port: int = Field(default=8081, ge=1, le=65535)
-    """Port, on the loopback address, of the vLLM server that `graftline up` starts."""
+    """Port, on the loopback address, of the vLLM server that `graftline up` starts; each further
+    one listens ten ports higher."""
+    engine_replicas: int = Field(default=1, ge=1, le=64)
+    """vLLM servers that `graftline up` starts."""
     trainer_port: int = Field(default=8082, ge=1, le=65535)
     """Port, on the loopback address, of the trainer's metrics."""
     evals_port: int = Field(default=8083, ge=1, le=65535)
@@ -61,6 +74,8 @@ class Settings(BaseSettings):
     """Largest `adapter_model.safetensors` that `POST /v1/adapters` takes, in bytes."""
     max_loras: int = Field(default=4, ge=1)
     """Adapter versions the engine can use in one step: stable, candidate and those draining."""
+    max_loaded_adapters: int = Field(default=64, ge=1)
+    """Most adapter versions loaded on one vLLM server; only what deployments name may exceed it."""
     max_lora_rank: int = Field(default=32, ge=1)
     """Largest LoRA rank the engine takes: 1, 8, 16, 32, 64, 128, 256, 320 or 512."""
     max_model_len: int = Field(default=2048, ge=16)
@@ -99,6 +114,24 @@ class Settings(BaseSettings):
     log_level: str = "INFO"
     """`DEBUG`, `INFO`, `WARNING` or `ERROR`."""
 
+    @model_validator(mode="after")
+    def _check_engines(self) -> Self:
+        """Refuse addresses of vLLM servers that cannot be meant."""
+        if self.engine_url is not None and self.engine_dns is not None:
+            raise ValueError(
+                "GRAFTLINE_ENGINE_URL and GRAFTLINE_ENGINE_DNS are both set; keep one of them"
+            )
+        if self.engine_url is not None:
+            _check_urls("GRAFTLINE_ENGINE_URL", self.engine_urls, ("http", "https"))
+        if self.engine_dns is not None:
+            _check_urls("GRAFTLINE_ENGINE_DNS", (_trimmed(self.engine_dns),), ("http",))
+        if self.runs_engines and self.engine_ports[-1] > MAX_PORT:
+            raise ValueError(
+                f"GRAFTLINE_ENGINE_REPLICAS needs ports up to {self.engine_ports[-1]}; "
+                "choose a lower GRAFTLINE_ENGINE_PORT or fewer replicas"
+            )
+        return self
+
     @property
     def store_url(self) -> str:
         """URL of the store's database."""
@@ -127,9 +160,28 @@ class Settings(BaseSettings):
         return self.base_model
 
     @property
+    def runs_engines(self) -> bool:
+        """Whether `graftline up` starts the vLLM servers."""
+        return self.engine_url is None and self.engine_dns is None
+
+    @property
+    def engine_ports(self) -> tuple[int, ...]:
+        """Port of each vLLM server that `graftline up` starts."""
+        return tuple(self.engine_port + PORT_STEP * index for index in range(self.engine_replicas))
+
+    @property
+    def engine_urls(self) -> tuple[str, ...]:
+        """URL of each vLLM server, without a path; none when they are found by name."""
+        if self.engine_url is not None:
+            return tuple(_trimmed(url) for url in self.engine_url.split(","))
+        if self.engine_dns is not None:
+            return ()
+        return tuple(f"http://127.0.0.1:{port}" for port in self.engine_ports)
+
+    @property
     def engine_base_url(self) -> str:
-        """URL of the vLLM server, without a path."""
-        return (self.engine_url or f"http://127.0.0.1:{self.engine_port}").rstrip("/")
+        """URL of the first vLLM server, or the one that names them all, without a path."""
+        return self.engine_urls[0] if self.engine_urls else _trimmed(self.engine_dns or "")
 
     @property
     def service_url(self) -> str:
@@ -161,6 +213,36 @@ class Settings(BaseSettings):
     def evals_key_file(self) -> Path:
         """File with the key that the evals module uses."""
         return self.data_dir.absolute() / "evals.key"
+
+
+def _trimmed(url: str) -> str:
+    return url.strip().rstrip("/")
+
+
+def _check_urls(variable: str, urls: Sequence[str], schemes: Sequence[str]) -> None:
+    for url in urls:
+        if urlsplit(url).username is not None:
+            raise ValueError(
+                f"{variable} holds a user name; put vLLM's key into GRAFTLINE_ENGINE_KEY"
+            )
+        if not _is_server(url, schemes):
+            allowed = " or ".join(f"{scheme}://" for scheme in schemes)
+            raise ValueError(
+                f"{variable}: '{url}' is no address of a server; write {allowed}HOST:PORT, "
+                "without a path"
+            )
+    if len({urlsplit(url).netloc for url in urls}) < len(urls):
+        raise ValueError(f"{variable} names one server twice; name each once")
+
+
+def _is_server(url: str, schemes: Sequence[str]) -> bool:
+    parts = urlsplit(url)
+    try:
+        has_port = parts.port != 0
+    except ValueError:  # beyond the highest port, or no number
+        return False
+    rest = parts.path or parts.query or parts.fragment
+    return has_port and parts.scheme in schemes and bool(parts.hostname) and not rest
 
 
 def child_environment(settings: Settings, extra: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -1,11 +1,10 @@
-"""The composition root: every part is made, started and stopped here, in this order.
+"""The composition root: every part is started and stopped here, in this order.
 
 It refuses to know what the parts do, and reads no environment.
 """
 
 import asyncio
 import logging
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -14,25 +13,17 @@ from anyio import to_thread
 from litestar import Litestar, Router
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
-from prometheus_client import CollectorRegistry
 
-from registry.blobs import Blobs
 from registry.errors import GraftlineError
 from registry.liveness import keep_beating
 from registry.settings import Settings
-from registry.store import Store, open_store
+from registry.store import open_store
 from service import uploads
-from service.auth import Keyring
 from service.bootstrap import announce, bootstrap
 from service.context import DEPENDENCIES
-from service.disconnect import Departures
 from service.front import Front
 from service.importing import orphans
-from service.interaction_log import InteractionLog
-from service.limits import Counters, Limiter, open_counting
-from service.metrics import ServiceMetrics
 from service.problems import handle
-from service.reconcile import Reconciler
 from service.request_log import RequestLog
 from service.routes import (
     adapters,
@@ -55,15 +46,8 @@ from service.routes import (
 from service.routes import (
     usage as usage_routes,
 )
-from service.routing import RoutingTable
 from service.services import Services
-from service.shadow import Shadows
-from service.snapshot import SnapshotReader
-from service.tally import Tally
-from service.texts import Texts
-from service.turnstile import Turnstile
-from service.usage import UsageLedger
-from service.vllm import Engine
+from service.wiring import wire
 
 RESTART_SECONDS = 1.0
 """Pause before a background loop that died is started again."""
@@ -122,7 +106,7 @@ def create_app(settings: Settings) -> Front:
 
 @asynccontextmanager
 async def running(settings: Settings) -> AsyncIterator[Services]:
-    """Start every part, and stop them in reverse: loops, interaction log, engine, store.
+    """Start every part, and stop them in reverse: loops, interaction log, replicas, store.
 
     Raises:
         Unavailable: The database cannot be reached.
@@ -132,13 +116,15 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
         store = await open_store(settings)
         stack.push_async_callback(store.close)
         announce(await bootstrap(settings, store), settings)
-        services = _wire(settings, store)
-        await services.engine.open()
+        services = wire(settings, store)
         stack.push_async_callback(services.limiter.close)
-        stack.push_async_callback(services.engine.close)
+        stack.push_async_callback(services.sharing.leave)
+        await services.fleet.open()
+        stack.push_async_callback(services.fleet.close)
         await services.keyring.refresh()
         await services.routing.refresh()
         await services.texts.refresh()
+        await services.sharing.once()
         await to_thread.run_sync(uploads.sweep, services.blobs)
         await orphans.sweep(settings, store)
         writer = {"interaction log": services.interaction_log.run}
@@ -146,6 +132,8 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
             "keyring": services.keyring.run,
             "routing": services.routing.run,
             "texts": services.texts.run,
+            "fleet": services.fleet.run,
+            "sharing": services.sharing.run,
             "reconcile": services.reconciler.run,
             "departures": services.departures.run,
             "shadows": services.shadows.run,
@@ -154,62 +142,6 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
         }
         async with _background(writer), _background(loops):
             yield services
-
-
-def _wire(settings: Settings, store: Store) -> Services:
-    metrics = ServiceMetrics(CollectorRegistry())
-    key = settings.engine_key.get_secret_value() if settings.engine_key else None
-    engine = Engine(
-        settings.engine_base_url, key, deadline_seconds=settings.request_deadline_seconds
-    )
-    routing = RoutingTable(SnapshotReader(store, settings.base_name))
-    limits_url = settings.limits_url.get_secret_value() if settings.limits_url else None
-    usage = UsageLedger(metrics.usage_dropped)
-    reconciler = Reconciler(
-        settings=settings, store=store, engine=engine, routing=routing, metrics=metrics
-    )
-    interaction_log = InteractionLog(
-        store, metrics, usage, max_bytes=settings.interaction_queue_bytes
-    )
-    shadows = Shadows(
-        engine=engine,
-        reconciler=reconciler,
-        routing=routing,
-        interaction_log=interaction_log,
-        metrics=metrics,
-        concurrency=settings.shadow_concurrency,
-    )
-    return Services(
-        settings=settings,
-        store=store,
-        blobs=Blobs(settings.files_dir),
-        metrics=metrics,
-        engine=engine,
-        routing=routing,
-        reconciler=reconciler,
-        interaction_log=interaction_log,
-        shadows=shadows,
-        texts=Texts(store),
-        keyring=Keyring(store),
-        tally=Tally(metrics),
-        turnstile=_turnstile(settings, metrics),
-        departures=Departures(),
-        limiter=Limiter(
-            Counters(open_counting(limits_url), metrics.limit_counter_failures, clock=time.time),
-            clock=time.time,
-        ),
-        usage=usage,
-    )
-
-
-def _turnstile(settings: Settings, metrics: ServiceMetrics) -> Turnstile:
-    turnstile = Turnstile(
-        places=settings.max_in_flight,
-        queue=settings.max_queued,
-        wait_seconds=settings.queue_seconds,
-    )
-    metrics.queued.set_function(lambda: turnstile.waiting)
-    return turnstile
 
 
 @asynccontextmanager

@@ -49,6 +49,9 @@ def up(
     host: Annotated[str | None, typer.Option(help="Address the service listens on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port of the service.")] = None,
     engine_port: Annotated[int | None, typer.Option(help="Port of vLLM.")] = None,
+    replicas: Annotated[
+        int | None, typer.Option(help="vLLM servers to start; each listens ten ports higher.")
+    ] = None,
     trainer_port: Annotated[int | None, typer.Option(help="Port of the trainer's metrics.")] = None,
     evals_port: Annotated[int | None, typer.Option(help="Port of the exams' metrics.")] = None,
     ready_file: Annotated[
@@ -66,6 +69,7 @@ def up(
         host=host,
         port=port,
         engine_port=engine_port,
+        engine_replicas=replicas,
         trainer_port=trainer_port,
         evals_port=evals_port,
     )
@@ -223,12 +227,15 @@ def read_settings(**chosen: object) -> Settings:
     try:
         return Settings(**given)  # type: ignore[arg-type] # pydantic checks each value
     except ValidationError as exc:
-        fail(
-            "\n".join(
-                f"GRAFTLINE_{'_'.join(map(str, fault['loc'])).upper()}: {fault['msg']}"
-                for fault in exc.errors(include_input=False)
-            )
-        )
+        faults = exc.errors(include_input=False)
+        fail("\n".join(_setting_fault(fault["loc"], fault["msg"]) for fault in faults))
+
+
+def _setting_fault(place: tuple[int | str, ...], message: str) -> str:
+    """Return a fault with its variable; one of several settings together names them itself."""
+    if not place:
+        return message.removeprefix("Value error, ")
+    return f"GRAFTLINE_{'_'.join(map(str, place)).upper()}: {message}"
 
 
 def _admin_key(settings: Settings) -> str:

@@ -9,8 +9,10 @@ import time
 
 from litestar.types import Receive, Send
 
-from registry.errors import Unavailable
+from registry.errors import Interrupted, Unavailable, Unreachable
 from service.answer_notes import AnswerNotes
+from service.fleet.attempts import Attempts, failure_of
+from service.fleet.replica import Replica
 from service.outcome import Asked, Outcome, report
 from service.problems import problem_of
 from service.relay import Relay
@@ -18,7 +20,6 @@ from service.routing import Route
 from service.services import Services
 
 _NOT_FOUND = 404
-_ATTEMPTS = 2
 _RELOAD_SECONDS = 2
 
 
@@ -51,10 +52,13 @@ class Exchange:
             if asked.key.is_limited:
                 self._outcome.admission = await services.limiter.admit(asked.key)
             self._outcome.notes = self._notes(route)
-            # Held before the first await: what is held is neither unloaded nor deleted.
-            with services.reconciler.hold(route.model):
+            # Held while it waits too: what is held is neither unloaded nor deleted.
+            services.reconciler.hold(route.model)
+            try:
                 async with services.departures.watch(receive):
                     await self._in_turn(route, send)
+            finally:
+                services.reconciler.release(route.model)
         except Exception as exc:
             self._outcome.status = problem_of(exc, asked.request_id).status
             raise
@@ -71,22 +75,60 @@ class Exchange:
             turnstile.leave()
 
     async def _answer(self, route: Route, send: Send) -> None:
-        services, asked = self._services, self._asked
-        body = asked.inquiry.body_for(route.model, asked.request_id)
-        for _ in range(_ATTEMPTS):
-            if route.version is not None:
-                await services.reconciler.ensure(route.version)
-            async with services.engine.generate(
-                asked.inquiry.dialect.path, body, asked.request_id
-            ) as upstream:
-                if upstream.status != _NOT_FOUND or route.version is None:
-                    relay = Relay(asked, self._outcome, self._report, send)
-                    await (relay.stream if upstream.is_stream else relay.whole)(upstream, route)
+        fleet, attempts = self._services.fleet, Attempts()
+        body = self._asked.inquiry.body_for(route.model, self._asked.request_id)
+        while True:
+            replica = await self._pick(route, attempts)
+            replica.outstanding += 1
+            try:
+                if await self._try(replica, body, route, send):
+                    fleet.note_success(replica)
                     return
-            # The engine was restarted since we looked: load the version again, then ask once more.
-            services.reconciler.forget(route.model)
-        message = f"'{route.model}' is not loaded; try again."
-        raise Unavailable("engine", message, _RELOAD_SECONDS)
+            except (Unreachable, Interrupted) as exc:  # before the first byte: see `Relay.stream`
+                failure = failure_of(exc)
+                fleet.note_failure(replica, failure)
+                if not attempts.may_follow(replica, failure) or not fleet.has_other(attempts.tried):
+                    raise
+                self._services.metrics.retries.labels(failure).inc()
+            else:
+                self._reload(replica, route, attempts)
+            finally:
+                replica.outstanding -= 1
+
+    async def _try(self, replica: Replica, body: bytes, route: Route, send: Send) -> bool:
+        """Answer by one replica; return false if it does not know the version."""
+        asked = self._asked
+        path, request_id = asked.inquiry.dialect.path, asked.request_id
+        async with replica.engine.generate(path, body, request_id) as upstream:
+            if upstream.status == _NOT_FOUND and route.version is not None:
+                return False
+            relay = Relay(asked, self._outcome, self._report, send)
+            await (relay.stream if upstream.is_stream else relay.whole)(upstream, route)
+            return True
+
+    async def _pick(self, route: Route, attempts: Attempts) -> Replica:
+        """Return the replica to ask; a version that none serves is loaded first.
+
+        Raises:
+            Unavailable: No replica is up, or none could load the version in time.
+        """
+        services, is_base = self._services, route.version is None
+        replica = services.fleet.pick(route.model, is_base=is_base, tried=attempts.tried)
+        if replica is None and route.version is not None:
+            await services.reconciler.ensure(route.version, attempts.tried)
+            replica = services.fleet.pick(route.model, is_base=is_base, tried=attempts.tried)
+        if replica is None:
+            message = "The engine (vLLM) cannot be reached; it may be starting. Try again."
+            raise Unavailable("engine", message)
+        return replica
+
+    def _reload(self, replica: Replica, route: Route, attempts: Attempts) -> None:
+        """Have a version loaded again that a replica lost since we looked, or give up."""
+        self._services.reconciler.forget(replica, route.model)
+        if not attempts.may_reload():
+            message = f"'{route.model}' is not loaded; try again."
+            raise Unavailable("engine", message, _RELOAD_SECONDS)
+        self._services.metrics.retries.labels("absent").inc()
 
     def _notes(self, route: Route) -> AnswerNotes | None:
         asked = self._asked

@@ -22,6 +22,8 @@ class ServiceMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.registry = registry
+        self.generation = 0
+        """Grows when series are dropped: whoever keeps some in hand finds them anew then."""
         self.requests = Counter(
             "graftline_requests",
             "Inference requests, by the version that answered and the status the client saw "
@@ -67,28 +69,57 @@ class ServiceMetrics:
             ["deployment", "outcome"],
             registry=registry,
         )
+        self._declare_replicas(registry)
         self._declare_adapters(registry)
         self._declare_interactions(registry)
         Info("graftline_build", "What is running.", registry=registry).info(
             {"version": _own_version()}
         )
 
-    def _declare_adapters(self, registry: CollectorRegistry) -> None:
+    def _declare_replicas(self, registry: CollectorRegistry) -> None:
         self.engine_up = Gauge(
             "graftline_engine_up",
-            "Whether the engine answered last time: 1 or 0.",
+            "Whether a replica of the engine answered last time: 1 or 0.",
+            ["replica"],
             registry=registry,
         )
+        self.replica_adapters = Gauge(
+            "graftline_replica_adapters",
+            "Adapters that a replica held when it was last looked at, those of others included.",
+            ["replica"],
+            registry=registry,
+        )
+        self.ejections = Counter(
+            "graftline_replica_ejections",
+            "Times that a replica got no requests for a while because requests failed on it.",
+            ["replica"],
+            registry=registry,
+        )
+        self.retries = Counter(
+            "graftline_retries",
+            "Requests sent again before their first byte: the replica was `unreachable`, it was "
+            "`interrupted`, or the version was `absent` from it.",
+            ["reason"],
+            registry=registry,
+        )
+
+    def _declare_adapters(self, registry: CollectorRegistry) -> None:
         self.adapters = Gauge(
             "graftline_adapters",
-            "Adapter versions by recorded state, and `loaded` as observed from the engine.",
+            "Adapter versions by recorded state, and `loaded` as observed on at least one replica.",
             ["state"],
             registry=registry,
         )
         self.adapter_loads = Counter(
             "graftline_adapter_loads",
-            "Attempts to load a version: `loaded`, `refused` by the engine, or `corrupt` on disk.",
+            "Attempts to load a version on a replica: `loaded`, `refused` by the engine, `corrupt` "
+            "on disk, or `ineffective` there although it served before.",
             ["outcome"],
+            registry=registry,
+        )
+        self.evictions = Counter(
+            "graftline_adapter_evictions",
+            "Versions unloaded from a replica because another one needed the place.",
             registry=registry,
         )
         self.probe_effect = Gauge(
@@ -157,6 +188,25 @@ class ServiceMetrics:
             buckets=_SCORES,
             registry=registry,
         )
+
+    def forget(self, model: str) -> None:
+        """Drop every series of a version that is deleted."""
+        self.generation += 1
+        for metric in (
+            self.requests,
+            self.request_duration,
+            self.time_to_first_token,
+            self.tokens,
+            self.in_flight,
+            self.probe_effect,
+            self.probe_difference,
+        ):
+            metric.remove_by_labels({"model": model})
+
+    def forget_replica(self, replica: str) -> None:
+        """Drop every series of a replica that vanished."""
+        for metric in (self.engine_up, self.replica_adapters, self.ejections):
+            metric.remove_by_labels({"replica": replica})
 
     def record_feedback(self, *, deployment: str | None, arm: str, score: float | None) -> None:
         """Count one judgement."""

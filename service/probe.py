@@ -35,6 +35,10 @@ class LogprobSource(Protocol):
         """Return the log-probability of every token after the first."""
         ...
 
+    async def base_logprobs(self, base: str, token_ids: list[int]) -> list[float]:
+        """Return the same with the base model, perhaps from memory."""
+        ...
+
 
 async def measure(
     engine: LogprobSource, *, base: str, adapter: str, rows: Sequence[ProbeRow]
@@ -46,7 +50,7 @@ async def measure(
     Raises:
         Unavailable: The engine does not answer.
         EngineError: It refused a row.
-        CorruptArtifact: A row does not hold a log-probability for each target token.
+        CorruptArtifact: A row holds log-probabilities, but not one for each target token.
     """
     effect: list[float] = []
     difference: list[float] = []
@@ -54,7 +58,7 @@ async def measure(
     for row in rows:
         _check(adapter, row)
         first = row.target_start - 1
-        with_base = (await engine.prompt_logprobs(base, row.token_ids))[first:]
+        with_base = (await engine.base_logprobs(base, row.token_ids))[first:]
         with_adapter = (await engine.prompt_logprobs(adapter, row.token_ids))[first:]
         effect += _distances(with_adapter, with_base)
         if row.adapter_logprobs:
@@ -71,23 +75,38 @@ async def measure(
 
 def fault_of(figures: ProbeFigures, *, min_effect_nats: float, tolerance_nats: float) -> str | None:
     """Return why the figures reject an adapter; none when they do not."""
+    return effect_fault_of(figures, min_effect_nats=min_effect_nats) or _difference_fault(
+        figures, tolerance_nats
+    )
+
+
+def effect_fault_of(figures: ProbeFigures, *, min_effect_nats: float) -> str | None:
+    """Return why the figures do not show that the engine applies the adapter; none if they do."""
     if not figures.tokens:
         return "The manifest holds no probe rows, so nothing shows that the engine applies it."
-    difference, alone = figures.difference_nats, figures.base_difference_nats
-    if not (isfinite(figures.effect_nats) and isfinite(difference or 0.0)):
+    if not isfinite(figures.effect_nats):
         return "The engine's log-probabilities with the adapter are not finite numbers."
     if figures.effect_nats < min_effect_nats:
         return (
             f"The engine loaded the adapter but it changes nothing: {figures.effect_nats:.6f} nats "
             f"a token over {figures.tokens} tokens, at least {min_effect_nats} is expected."
         )
-    if difference is not None and difference > tolerance_nats:
-        base = "" if alone is None else f"; the base model alone is {alone:.3f} apart"
-        return (
-            f"The engine computes something else than the trainer: {difference:.3f} nats a token "
-            f"apart over {figures.tokens} tokens, at most {tolerance_nats} is tolerated{base}."
-        )
     return None
+
+
+def _difference_fault(figures: ProbeFigures, tolerance_nats: float) -> str | None:
+    difference, alone = figures.difference_nats, figures.base_difference_nats
+    if difference is None:
+        return None
+    if not isfinite(difference):
+        return "The engine's log-probabilities with the adapter are not finite numbers."
+    if difference <= tolerance_nats:
+        return None
+    base = "" if alone is None else f"; the base model alone is {alone:.3f} apart"
+    return (
+        f"The engine computes something else than the trainer: {difference:.3f} nats a token "
+        f"apart over {figures.tokens} tokens, at most {tolerance_nats} is tolerated{base}."
+    )
 
 
 def _check(adapter: str, row: ProbeRow) -> None:

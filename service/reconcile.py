@@ -1,246 +1,266 @@
-"""The loop that makes the engine hold what the records want, and knows what it holds.
+"""The loop that makes every replica hold what the records want, and knows what each holds.
 
 It refuses to decide what is wanted (`wanted.py` does) and to know vLLM's wire. "Loaded" is always
-observed: after a restart of the engine everything is observed missing and loaded again.
+observed: after a restart of a replica everything is observed missing there and loaded again.
 """
 
 import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 
-from registry.errors import (
-    ArtifactError,
-    Conflict,
-    EngineError,
-    GraftlineError,
-    NotFound,
-    Unavailable,
-)
+from registry.errors import ArtifactError, Conflict, GraftlineError, NotFound, Unavailable
 from registry.lifecycle import AdapterStatus
 from registry.records import AdapterVersion
 from registry.settings import Settings
 from registry.store import Store
+from service.demand import Demand
+from service.fleet.fleet import Fleet
+from service.fleet.replica import Replica
 from service.grafting import Grafting
 from service.metrics import ServiceMetrics
+from service.outlook import Outlook
 from service.routing import RoutingTable
-from service.vllm import Engine
-from service.wanted import Action, Situation, actions, idle_retired
+from service.sharing import Sharing
+from service.tending import Tender
+from service.wanted import Situation, is_crowded_out
 
 WAIT_SECONDS = 10.0
 """Longest time a request waits for its version to be loaded and examined."""
-MAX_BACKOFF_SECONDS = 60.0
-"""Longest time between two attempts on a version that fails again and again."""
-
-_MENDABLE = (EngineError, ArtifactError, Conflict, NotFound, OSError)
-"""What may befall one version without touching the others; it is tried again later."""
+GRACE_SECONDS = 3.0
+"""Time that a retired version is unused before its files go, when other service processes run: each
+hears within a second that it is retired, and says within another what it uses."""
 
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class _Setback:
-    """A step on a version failed, and is tried again later."""
-
-    reason: str
-    attempts: int
-    not_before: float  # on the monotonic clock, in seconds
-
-
 class Reconciler:
-    """Loads, examines, unloads and deletes adapter versions, one step at a time."""
+    """Has every replica tended, and tells requests which version they can have."""
 
     def __init__(
         self,
         *,
         settings: Settings,
         store: Store,
-        engine: Engine,
+        fleet: Fleet,
         routing: RoutingTable,
         metrics: ServiceMetrics,
+        demand: Demand,
+        sharing: Sharing,
         wait_seconds: float = WAIT_SECONDS,
     ) -> None:
         self._settings = settings
-        self._root = settings.adapters_dir
-        self._engine = engine
+        self._fleet = fleet
         self._routing = routing
         self._metrics = metrics
-        self._grafting = Grafting(settings=settings, store=store, engine=engine, metrics=metrics)
+        self._demand = demand
+        self._sharing = sharing
+        self._grafting = Grafting(settings=settings, store=store, metrics=metrics)
+        self._outlook = Outlook(
+            settings=settings, fleet=fleet, routing=routing, demand=demand, sharing=sharing
+        )
         self._wait_seconds = wait_seconds
-        self._observed: dict[str, str] = {}
-        self._waiting: Counter[str] = Counter()
-        self._asked: dict[str, None] = {}
-        self._in_flight: Counter[str] = Counter()
-        self._drained: frozenset[str] = frozenset()
-        self._setbacks: dict[str, _Setback] = {}
+        self._tenders: dict[Replica, Tender] = {}
+        self._tasks: dict[Replica, asyncio.Task[None]] = {}
+        self._idle_since: dict[str, float] = {}
+        self._known: frozenset[str] = frozenset()
+        self._kicked_at = float("-inf")
         self._woken = asyncio.Event()
         self._changed = asyncio.Condition()  # protects nothing; wakes the requests that wait
-        self.engine_up = False
-        """Whether the engine answered when it was last looked at."""
 
     @property
-    def loaded(self) -> frozenset[str]:
-        """Names of the adapters that the engine held when it was last looked at."""
-        return frozenset(self._observed)
+    def engine_up(self) -> bool:
+        """Whether a replica answered when it was last looked at."""
+        return any(replica.health.answers for replica in self._fleet.replicas)
+
+    @property
+    def loaded(self) -> Mapping[str, list[str]]:
+        """Names of the replicas that held an adapter when they were last looked at, by adapter."""
+        found: dict[str, list[str]] = {}
+        for replica in self._fleet.replicas:
+            for name in replica.observed:
+                found.setdefault(name, []).append(replica.name)
+        return found
 
     def wake(self) -> None:
         """Compare wanted and loaded at once."""
         self._woken.set()
 
-    @contextmanager
-    def hold(self, model: str) -> Iterator[None]:
-        """Count a request on a model; what is counted is neither unloaded nor deleted."""
-        gauge = self._metrics.in_flight.labels(model)
-        with _counted(self._in_flight, model), gauge.track_inprogress():
-            yield
+    def hold(self, model: str) -> None:
+        """Count a request on a model, until `release`; what is counted is never taken away."""
+        self._demand.hold(model)
 
-    def forget(self, name: str) -> None:
-        """Take note that the engine did not know an adapter we believed loaded."""
-        self._observed.pop(name, None)
+    def release(self, model: str) -> None:
+        """Count the end of a request on a model."""
+        self._demand.release(model)
 
-    async def ensure(self, version: AdapterVersion) -> None:
-        """Return once a version is loaded and examined, waiting for a bounded time.
+    def forget(self, replica: Replica, name: str) -> None:
+        """Take note that a replica did not know an adapter we believed loaded."""
+        replica.forget(name)
+        self._settle()
+        replica.woken.set()
 
-        However many requests wait for a version, it is loaded once: only the loop loads.
+    async def ensure(
+        self, version: AdapterVersion, without: Collection[Replica] = frozenset()
+    ) -> None:
+        """Return once a replica serves a version, waiting for a bounded time.
+
+        However many requests wait for a version, a replica loads it once: only its tender loads.
+
+        Args:
+            version: The version.
+            without: Replicas that do not count: they failed the request already.
 
         Raises:
             NotFound: It was retired meanwhile.
             Conflict: It was rejected, or belongs to another base model.
-            Unavailable: It is not ready in time, or the engine is down.
+            Unavailable: It is not ready in time, no replica is up, or there is no room for it.
         """
-        if self._is_serving(version.name):
+        name = version.name
+        if self._is_serving(name, without):
             return
-        self._refuse_hopeless(version.name)
-        self._asked[version.name] = None
-        self.wake()
-        try:
-            with _counted(self._waiting, version.name):
+        self._refuse_hopeless(name)
+        with self._demand.wait(name):
+            self.wake()
+            try:
                 async with asyncio.timeout(self._wait_seconds), self._changed:
-                    await self._changed.wait_for(lambda: self._is_settled(version.name))
-        except TimeoutError as exc:
-            message = f"'{version.name}' is being loaded and examined; try again."
-            raise Unavailable("engine", message) from exc
-        self._refuse_hopeless(version.name)
+                    await self._changed.wait_for(lambda: self._is_settled(name, without))
+            except TimeoutError as exc:
+                message = f"'{name}' is being loaded and examined; try again."
+                raise Unavailable("engine", message) from exc
+            if not self._is_serving(name, without):
+                self._refuse_hopeless(name)
 
     async def run(self) -> None:
         """Reconcile every `reconcile_seconds`, and at once when woken, until cancelled."""
-        while True:
-            self._woken.clear()
-            try:
-                await self.once()
-            except Exception:  # the edge of the loop: whatever a pass met, the next one goes on
-                logger.exception("a reconcile pass failed")
-                self._metrics.reconcile_errors.inc()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._settings.reconcile_seconds):
-                    await self._woken.wait()
+        self._tenders, self._tasks = {}, {}
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._tick())
+            while True:
+                self._woken.clear()
+                try:
+                    await self._pass(group)
+                except Exception:  # the edge of the loop: the next pass goes on
+                    logger.exception("a reconcile pass failed")
+                    self._metrics.reconcile_errors.inc()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._settings.reconcile_seconds):
+                        await self._woken.wait()
 
-    async def once(self) -> None:
-        """Look at the engine and do all that is to be done now.
-
-        Raises:
-            GraftlineError: The records could not be changed.
-        """
-        await self._refresh()
-        try:
-            await self._observe()
-            while (action := self._next()) is not None:
-                await self._perform(action)
-        except Unavailable as exc:
-            if exc.part != "engine":
-                raise
-            if self.engine_up:
-                logger.warning("the engine does not answer: %s", exc)
-            await self._mark_down()
-            return
-        self._drained = idle_retired(self._situation())
-        self._asked = {name: None for name in self._asked if name in self._versions}
-        self._metrics.reconcile_last_success.set_to_current_time()
-        await self._announce()
-
-    async def _refresh(self) -> None:
+    async def refresh(self) -> None:
+        """Read the records again; if they cannot be read, serve on with the picture we have."""
         try:
             await self._routing.refresh()
-        except Unavailable as exc:  # serve on with the picture we have
+        except Unavailable as exc:
             logger.warning("records not read: %s", exc)
             self._metrics.reconcile_errors.inc()
 
-    async def _observe(self) -> None:
-        if not await self._engine.is_healthy():
-            raise Unavailable("engine", "The engine is not healthy.")
-        self._observed = await self._engine.loaded()
-        self.engine_up = True
-        await self._announce()
-
-    def _next(self) -> Action | None:
-        now = time.monotonic()
-        for action in actions(self._situation()):
-            setback = self._setbacks.get(action.version.name)
-            if setback is None or setback.not_before <= now:
-                return action
-        return None
-
-    async def _perform(self, action: Action) -> None:
-        name = action.version.name
-        try:
-            await self._grafting.perform(action, self._observed)
-        except _MENDABLE as exc:
-            self._set_back(name, str(exc))
-        else:
-            self._setbacks.pop(name, None)
-        await self._refresh()
-        await self._announce()
-
-    def _set_back(self, name: str, reason: str) -> None:
-        attempts = self._setbacks[name].attempts + 1 if name in self._setbacks else 1
-        pause = min(2.0**attempts * self._settings.reconcile_seconds, MAX_BACKOFF_SECONDS)
-        self._setbacks[name] = _Setback(reason, attempts, time.monotonic() + pause)
-        self._metrics.reconcile_errors.inc()
-        logger.warning("%s: %s", name, reason)
-
-    async def _mark_down(self) -> None:
-        self._observed = {}
-        self._drained = frozenset()
-        self.engine_up = False
-        await self._announce()
-
-    async def _announce(self) -> None:
-        self._metrics.engine_up.set(self.engine_up)
-        counts = Counter(version.status for version in self._versions.values())
-        for status in AdapterStatus:
-            self._metrics.adapters.labels(status).set(counts[status])
-        self._metrics.adapters.labels("loaded").set(len(self._observed))
+    async def announce(self) -> None:
+        """Settle what each replica serves, set the metrics, and wake the requests that wait."""
+        self._settle()
+        self._measure()
         async with self._changed:
             self._changed.notify_all()
 
-    @property
-    def _versions(self) -> dict[str, AdapterVersion]:
-        return dict(self._routing.snapshot.versions)
+    def situation_of(self, tender: Tender) -> Situation:
+        """Return what decides the next step on a tender's replica."""
+        return self._outlook.situation_of(tender.replica, tender.resting())
 
-    def _situation(self) -> Situation:
-        return Situation(
-            snapshot=self._routing.snapshot,
-            observed=self._observed,
-            root=self._root,
-            waiting=self._waiting,
-            asked=self._asked,
-            busy=self._in_flight,
-            drained=self._drained,
-        )
+    def kick(self) -> None:
+        """Have every replica looked at."""
+        self._kicked_at = time.monotonic()
+        for replica in self._tenders:
+            replica.woken.set()
 
-    def _is_serving(self, name: str) -> bool:
-        version = self._routing.snapshot.versions.get(name)
-        return (
-            version is not None
-            and version.status is AdapterStatus.READY
-            and self._observed.get(name) == str(self._root / version.directory)
-        )
+    async def _tick(self) -> None:
+        """Have the replicas looked at even while a pass hangs on a slow database."""
+        while True:
+            await asyncio.sleep(self._settings.reconcile_seconds)
+            if time.monotonic() - self._kicked_at > 2 * self._settings.reconcile_seconds:
+                self.kick()
 
-    def _is_settled(self, name: str) -> bool:
-        if self._is_serving(name):
+    async def _pass(self, group: asyncio.TaskGroup) -> None:
+        self._follow_fleet(group)
+        await self.refresh()
+        self._forget_deleted()
+        self.kick()
+        await self._delete_drained()
+
+    def _follow_fleet(self, group: asyncio.TaskGroup) -> None:
+        """Tend the replicas that joined, and leave those that went."""
+        for replica in [one for one in self._tenders if one not in self._fleet.replicas]:
+            del self._tenders[replica]
+            self._tasks.pop(replica).cancel()
+        for replica in self._fleet.replicas:
+            if replica not in self._tenders:
+                tender = Tender(
+                    replica,
+                    fleet=self._fleet,
+                    grafting=self._grafting,
+                    overseer=self,
+                    metrics=self._metrics,
+                    pause_seconds=self._settings.reconcile_seconds,
+                )
+                self._tenders[replica] = tender
+                self._tasks[replica] = group.create_task(tender.run())
+
+    def _forget_deleted(self) -> None:
+        present = frozenset(self._routing.snapshot.versions)
+        for name in self._known - present:
+            self._metrics.forget(name)
+        self._known = present
+        self._demand.keep_only({*present, self._routing.snapshot.base})
+
+    async def _delete_drained(self) -> None:
+        """Delete the files of retired versions that nobody holds or uses since an earlier look."""
+        idle = self._outlook.idle_retired() if self._sharing.leads else frozenset()
+        now = time.monotonic()
+        self._idle_since = {name: self._idle_since.get(name, now) for name in idle}
+        grace = GRACE_SECONDS if self._sharing.others.count else 0.0
+        looked = min((one.seen_at for one in self._tenders.values()), default=float("-inf"))
+        for name, since in self._idle_since.items():
+            if now - since < grace or looked <= since:
+                continue
+            try:
+                await self._grafting.delete(self._routing.snapshot.versions[name])
+            except (ArtifactError, Conflict, NotFound, OSError) as exc:
+                logger.warning("%s is not deleted: %s", name, exc)
+                self._metrics.reconcile_errors.inc()
+        await self.announce()
+
+    def _settle(self) -> None:
+        """Say which versions each replica may answer for: observed, examined, and ready."""
+        versions = self._routing.snapshot.versions
+        for replica in self._fleet.replicas:
+            serving = frozenset(
+                name
+                for name, path in replica.examined.items()
+                if replica.observed.get(name) == path
+                and (version := versions.get(name)) is not None
+                and version.status is AdapterStatus.READY
+            )
+            if serving != replica.serving:
+                replica.serving = serving
+                self._fleet.changed()
+
+    def _measure(self) -> None:
+        metrics, replicas = self._metrics, self._fleet.replicas
+        for replica in replicas:
+            metrics.engine_up.labels(replica.name).set(replica.health.answers)
+            metrics.replica_adapters.labels(replica.name).set(len(replica.observed))
+        versions = self._routing.snapshot.versions
+        counts = Counter(version.status for version in versions.values())
+        for status in AdapterStatus:
+            metrics.adapters.labels(status).set(counts[status])
+        metrics.adapters.labels("loaded").set(len(self.loaded))
+
+    def _is_serving(self, name: str, without: Collection[Replica]) -> bool:
+        return any(replica not in without for replica in self._fleet.holders(name))
+
+    def _is_settled(self, name: str, without: Collection[Replica]) -> bool:
+        if self._is_serving(name, without):
             return True
         try:
             self._refuse_hopeless(name)
@@ -261,17 +281,22 @@ class Reconciler:
             raise Conflict(f"{message}but the engine serves '{snapshot.base}'.")
         if not self.engine_up:
             raise Unavailable("engine", "The engine (vLLM) is not up; try again.")
-        if name in self._setbacks and name not in self._observed:
-            reason = self._setbacks[name].reason
+        if name in self._demand.waiting:
+            self._refuse_homeless(name)
+
+    def _refuse_homeless(self, name: str) -> None:
+        """Raise if every replica on which a version belongs failed at it, or is full."""
+        homes = self._outlook.placement().homes.get(name, ())
+        tenders = [one for one in self._tenders.values() if one.replica.name in homes]
+        faults = [one.setbacks.get(name) for one in tenders]
+        if tenders and all(faults):
+            reason = next(fault.reason for fault in faults if fault is not None)
             raise Unavailable("engine", f"'{name}' cannot be loaded now: {reason}")
-
-
-@contextmanager
-def _counted(counts: Counter[str], name: str) -> Iterator[None]:
-    counts[name] += 1
-    try:
-        yield
-    finally:
-        counts[name] -= 1
-        if not counts[name]:
-            del counts[name]
+        if all(is_crowded_out(self.situation_of(one), name) for one in tenders):
+            room = self._settings.max_loaded_adapters
+            raise Unavailable(
+                "engine",
+                f"'{name}' cannot be loaded now: every place for adapters ({room} on each replica) "
+                "is taken by what deployments name, by pins or by requests in flight. Try again, "
+                "unpin a version, or raise GRAFTLINE_MAX_LOADED_ADAPTERS.",
+            )

@@ -10,17 +10,18 @@ from registry.settings import Settings
 from registry.store import Store
 from service.auth import Keyring
 from service.disconnect import Departures
+from service.fleet.fleet import Fleet
 from service.interaction_log import InteractionLog
 from service.limits import Limiter
 from service.metrics import ServiceMetrics
 from service.reconcile import Reconciler
 from service.routing import RoutingTable
 from service.shadow import Shadows
+from service.sharing import Sharing
 from service.tally import Tally
 from service.texts import Texts
 from service.turnstile import Turnstile
 from service.usage import UsageLedger
-from service.vllm import Engine
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,12 +36,14 @@ class Services:
     """The content of data files."""
     metrics: ServiceMetrics
     """What Prometheus reads."""
-    engine: Engine
-    """The vLLM server."""
+    fleet: Fleet
+    """The vLLM servers."""
     routing: RoutingTable
     """Which version answers which name."""
+    sharing: Sharing
+    """What the service processes tell one another."""
     reconciler: Reconciler
-    """Keeps the engine's adapters as wanted, and knows which are loaded."""
+    """Keeps every replica's adapters as wanted, and knows which are loaded."""
     interaction_log: InteractionLog
     """Writes interactions behind the requests."""
     shadows: Shadows

@@ -11,11 +11,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from registry.errors import GraftlineError
+from registry.errors import GraftlineError, Unavailable
 from registry.lifecycle import AdapterStatus
 from registry.records import Arm, Interaction
 from service.answer_notes import AnswerNotes
 from service.features import request_features
+from service.fleet.fleet import Fleet
 from service.inquiry import Inquiry
 from service.interaction_log import InteractionLog
 from service.metrics import ServiceMetrics
@@ -23,7 +24,6 @@ from service.problems import new_request_id, problem_of
 from service.reconcile import Reconciler
 from service.routing import Route, RoutingTable
 from service.streaming import Reading
-from service.vllm import Engine
 
 DEADLINE_SECONDS = 120.0
 """Longest time one copy may take."""
@@ -59,7 +59,7 @@ class Shadows:
     def __init__(
         self,
         *,
-        engine: Engine,
+        fleet: Fleet,
         reconciler: Reconciler,
         routing: RoutingTable,
         interaction_log: InteractionLog,
@@ -68,7 +68,7 @@ class Shadows:
         deadline_seconds: float = DEADLINE_SECONDS,
         draw: Callable[[], float] = random.random,
     ) -> None:
-        self._engine = engine
+        self._fleet = fleet
         self._reconciler = reconciler
         self._routing = routing
         self._log = interaction_log
@@ -150,17 +150,23 @@ class Shadows:
         )
 
     async def _ask(self, copy: _Copy, request_id: str) -> _Answer:
-        """Ask the engine, once. This is the only call of it in this room."""
-        with self._reconciler.hold(copy.model):
-            body = copy.inquiry.copy_for(copy.model, request_id)
-            dialect, notes = (
-                copy.inquiry.dialect,
-                AnswerNotes(wants_text=False, wants_logprobs=True),
-            )
-            async with self._engine.generate(dialect.path, body, request_id) as upstream:
+        """Ask a replica, once. This is the only call of one in this room."""
+        is_base = copy.model == self._routing.snapshot.base
+        replica = self._fleet.pick(copy.model, is_base=is_base)
+        if replica is None:
+            raise Unavailable("engine", f"No replica serves '{copy.model}' now.")
+        dialect, body = copy.inquiry.dialect, copy.inquiry.copy_for(copy.model, request_id)
+        notes = AnswerNotes(wants_text=False, wants_logprobs=True)
+        self._reconciler.hold(copy.model)
+        replica.outstanding += 1
+        try:
+            async with replica.engine.generate(dialect.path, body, request_id) as upstream:
                 whole = await upstream.read()
-                notes.feed(whole)
-                return _Answer(upstream.status, dialect.read(whole), notes.mean_logprob)
+        finally:
+            replica.outstanding -= 1
+            self._reconciler.release(copy.model)
+        notes.feed(whole)
+        return _Answer(upstream.status, dialect.read(whole), notes.mean_logprob)
 
     def _is_serving(self, model: str) -> bool:
         """Return whether a model can answer now; a copy makes nobody load anything."""

@@ -31,6 +31,7 @@ class Tally:
     def __init__(self, metrics: ServiceMetrics) -> None:
         self._metrics = metrics
         self._series: dict[tuple[str, str, str, str], _Series] = {}
+        self._generation = metrics.generation
 
     def count(
         self,
@@ -50,6 +51,8 @@ class Tally:
             first_byte_seconds: From the request to the first byte of a streamed answer.
             usage: Tokens, when the engine told.
         """
+        if self._generation != self._metrics.generation:
+            self._series, self._generation = {}, self._metrics.generation
         series = self._series.get(place) or self._found(place)
         (series.by_status.get(status) or self._status(series, place, status)).inc()
         if status < _ERRORS:
@@ -59,10 +62,6 @@ class Tally:
         if usage is not None:
             series.prompt.inc(usage.prompt_tokens)
             series.completion.inc(usage.completion_tokens or 0)
-
-    def forget(self, model: str) -> None:
-        """Drop what is known of a model's series, so that they are found anew if it comes back."""
-        self._series = {place: kept for place, kept in self._series.items() if place[3] != model}
 
     def _found(self, place: tuple[str, str, str, str]) -> _Series:
         endpoint, _, _, model = place

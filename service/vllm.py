@@ -13,7 +13,7 @@ import aiohttp
 import msgspec
 from aiohttp import ClientResponse, ClientSession, ClientTimeout
 
-from registry.errors import EngineError, EngineLost, Stage, Unavailable
+from registry.errors import EngineError, Interrupted, Unavailable, Unreachable
 from service.upstream.connection import Connection
 from service.upstream.pool import CONNECT_SECONDS, KEEPALIVE_SECONDS, ConnectionPool, PendingPost
 
@@ -203,7 +203,8 @@ class Engine:
             request_id: The engine names its answer after it.
 
         Entering raises:
-            EngineLost: The engine could not be reached, or died before it answered.
+            Unreachable: The engine could not be reached.
+            Interrupted: It died before it answered.
             Unavailable: It took longer than the deadline.
         """
         deadline_seconds = self._deadline_seconds
@@ -269,12 +270,12 @@ def _decoded(body: bytes, kind: type[_Kind]) -> _Kind:
 def _translated() -> Iterator[None]:
     try:
         yield
+    except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as exc:
+        message = "The engine (vLLM) cannot be reached; it may be starting. Try again."
+        raise Unreachable("engine", message) from exc
     except TimeoutError as exc:
         message = "The engine did not answer in time; try again."
         raise Unavailable("engine", message) from exc
-    except aiohttp.ClientConnectorError as exc:
-        message = "The engine (vLLM) cannot be reached; it may be starting. Try again."
-        raise EngineLost(Stage.CONNECTING, message) from exc
     except (aiohttp.ClientError, ConnectionError) as exc:
         message = "The engine (vLLM) stopped while answering. Try again."
-        raise EngineLost(Stage.WAITING, message) from exc
+        raise Interrupted("engine", message) from exc

@@ -54,14 +54,19 @@ class Serving:
 
     settings: Settings
     """Its settings."""
-    vllm: FakeVllm
-    """The engine."""
+    vllms: list[FakeVllm]
+    """The replicas of the engine."""
     services: Services
     """Its parts."""
     client: aiohttp.ClientSession
     """A client with the admin key."""
     port: int
     """Where it listens."""
+
+    @property
+    def vllm(self) -> FakeVllm:
+        """The first replica."""
+        return self.vllms[0]
 
     async def publish(
         self,
@@ -153,6 +158,10 @@ class Serving:
                 self.services.reconciler.wake()
                 await self.passed()
 
+    def all_up(self) -> bool:
+        """Return whether every replica gets requests."""
+        return all(replica.is_up for replica in self.services.fleet.replicas)
+
     async def passed(self) -> None:
         """Return once the reconcile loop announced something."""
         changed = self.services.reconciler._changed
@@ -184,11 +193,25 @@ def settings_for(folder: Path, engine_url: str, **changes: Any) -> Settings:
 
 
 @asynccontextmanager
-async def serving(folder: Path, **changes: Any) -> AsyncIterator[Serving]:
-    """Run service and fake vLLM, or the engine at `engine_url`, for the length of a block."""
-    vllm = FakeVllm(base=BASE)
-    await vllm.start()
-    settings = settings_for(folder, **({"engine_url": vllm.url} | changes))
+async def serving(folder: Path, *, replicas: int = 1, **changes: Any) -> AsyncIterator[Serving]:
+    """Run service and fake vLLMs, or the engine at `engine_url`, for the length of a block."""
+    vllms = [FakeVllm(base=BASE) for _ in range(replicas)]
+    for vllm in vllms:
+        await vllm.start()
+    try:
+        urls = ",".join(vllm.url for vllm in vllms)
+        async with service_over(
+            vllms, settings_for(folder, **({"engine_url": urls} | changes))
+        ) as s:
+            yield s
+    finally:
+        for vllm in vllms:
+            await vllm.stop()
+
+
+@asynccontextmanager
+async def service_over(vllms: list[FakeVllm], settings: Settings) -> AsyncIterator[Serving]:
+    """Run one service process's application over engines that run already."""
     app = create_app(settings)
     config = uvicorn.Config(
         app, log_config=None, http=CorkedProtocol, ws="none", timeout_graceful_shutdown=1
@@ -206,15 +229,14 @@ async def serving(folder: Path, **changes: Any) -> AsyncIterator[Serving]:
                 f"http://127.0.0.1:{port}",
                 headers={"Authorization": f"Bearer {key}"},
             ) as client:
-                running = Serving(settings, vllm, app.state.services, client, port)
+                running = Serving(settings, vllms, app.state.services, client, port)
                 async with asyncio.timeout(5):
-                    while not running.services.reconciler.engine_up:
+                    while not running.all_up():
                         await running.passed()
                 yield running
             server.should_exit = True
     finally:
         listener.close()
-        await vllm.stop()
 
 
 def _expected(trainer_shift: float) -> ProbeRow:

@@ -13,9 +13,11 @@ from registry.store.files import Files
 from registry.store.interactions import Interactions
 from registry.store.jobs import Jobs
 from registry.store.keys import Keys
+from registry.store.leases import Leases
 from registry.store.parts import Parts
 from registry.store.projects import Projects
 from registry.store.usage import Usage
+from registry.store.uses import Uses
 
 
 class Store:
@@ -34,6 +36,8 @@ class Store:
         self.parts = Parts(database)
         self.usage = Usage(database)
         self.projects = Projects(database)
+        self.uses = Uses(database)
+        self.leases = Leases(database)
 
     async def close(self) -> None:
         """Close every connection."""

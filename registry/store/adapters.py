@@ -114,6 +114,25 @@ class Adapters:
             await connection.execute(change.values(status=AdapterStatus.RETIRED))
         return msgspec.structs.replace(present, status=AdapterStatus.RETIRED)
 
+    async def pin(self, name: str, *, project: str, pinned: bool) -> AdapterVersion:
+        """Pin a version, or unpin it; a second call changes nothing.
+
+        Raises:
+            NotFound: The project has no such version.
+            Conflict: It cannot be loaded any more, so a pin would mean nothing.
+        """
+        table = tables.adapters
+        query = select(table).where(table.c.name == name, table.c.project == project)
+        async with self._database.write() as connection:
+            present = await fetch_first(connection, query.with_for_update(), AdapterVersion)
+            if present is None:
+                raise NotFound("model", name)
+            if pinned and present.status not in _USABLE:
+                raise Conflict(f"The model '{name}' is {present.status} and cannot be pinned.")
+            change = update(table).where(table.c.name == name).values(pinned=pinned)
+            await connection.execute(change)
+        return msgspec.structs.replace(present, pinned=pinned)
+
     async def present(self) -> list[AdapterVersion]:
         """Return every version that is not deleted, in all projects, oldest first."""
         table = tables.adapters

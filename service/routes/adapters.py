@@ -1,6 +1,6 @@
-"""`/v1/adapters`: adapter versions with their manifest and probe, and the import of new ones.
+"""`/v1/adapters`: adapter versions, where they are loaded, their pin, and the import of new ones.
 
-It refuses to change any of them, and to know what makes an adapter fit.
+It refuses to change any of them but its pin, and to know what makes an adapter fit.
 """
 
 import shutil
@@ -13,7 +13,7 @@ from litestar.params import FromPath
 
 from registry.artifacts import Manifest, read_manifest
 from registry.errors import CorruptArtifact, Invalid, NotFound, TooLarge
-from registry.records import Purpose, Scope
+from registry.records import ApiKey, Purpose, Scope
 from service.auth import needs
 from service.context import After, Caller, Limit, Parts
 from service.forms import FilePart, Form, boundary_of
@@ -73,7 +73,7 @@ async def import_adapter(
     await services.routing.refresh()
     services.reconciler.wake()
     notices = [*imported.notices, *(f"'{name}' was left behind." for name in form.left_behind)]
-    return adapter_object(imported.version, loaded=False, notices=notices)
+    return adapter_object(imported.version, replicas=[], notices=notices)
 
 
 @get("/")
@@ -84,7 +84,9 @@ async def list_adapters(
     page = await services.store.adapters.page(project=caller.project, after=after, limit=limit)
     loaded = services.reconciler.loaded
     return ListOf(
-        data=[adapter_object(version, loaded=version.name in loaded) for version in page.data],
+        data=[
+            adapter_object(version, replicas=loaded.get(version.name, [])) for version in page.data
+        ],
         has_more=page.has_more,
     )
 
@@ -97,8 +99,28 @@ async def get_adapter(services: Parts, caller: Caller, name: FromPath[str]) -> A
     manifest = await to_thread.run_sync(
         _manifest, services.settings.adapters_dir / version.directory
     )
-    loaded = version.name in services.reconciler.loaded
-    return adapter_object(version, loaded=loaded, manifest=manifest)
+    replicas = services.reconciler.loaded.get(version.name, [])
+    return adapter_object(version, replicas=replicas, manifest=manifest)
+
+
+@post("/{name:path}", status_code=200)
+async def change_pin(services: Parts, caller: Caller, name: FromPath[str]) -> AdapterObject:
+    """Pin a version (`{name}/pin`): it stays loaded on every replica; or let it go (`/unpin`)."""
+    # One route for both: a version's name may have slashes, and only a path's end may be open.
+    version, _, action = name.removeprefix("/").rpartition("/")
+    if action not in _PINS:
+        raise NotFound("action", action)
+    return await _set_pin(services, caller, version, pinned=_PINS[action])
+
+
+_PINS = {"pin": True, "unpin": False}
+
+
+async def _set_pin(services: Services, caller: ApiKey, name: str, *, pinned: bool) -> AdapterObject:
+    version = await services.store.adapters.pin(name, project=caller.project, pinned=pinned)
+    await services.routing.refresh()
+    services.reconciler.wake()
+    return adapter_object(version, replicas=services.reconciler.loaded.get(version.name, []))
 
 
 def _manifest(directory: Path) -> Manifest | None:
@@ -140,7 +162,7 @@ def _forget(staged: Path) -> None:
 
 router = Router(
     "/v1/adapters",
-    route_handlers=[import_adapter, list_adapters, get_adapter],
+    route_handlers=[import_adapter, list_adapters, get_adapter, change_pin],
     guards=[needs(Scope.TRAINING)],
     tags=["Adapters"],
 )

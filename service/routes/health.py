@@ -16,11 +16,17 @@ from registry.errors import GraftlineError, Unauthenticated
 from registry.liveness import is_alive
 from registry.records import Heartbeat
 from service.context import Parts
+from service.fleet.health import Standing
 from service.services import Services
 
 PROBE_SECONDS = 2.0
 """Time a part gets to answer."""
 _PROCESSES = ("trainer", "evals")
+_WORDS = {
+    Standing.UP: "answers",
+    Standing.EJECTED: "answers, but failed requests lately",
+    Standing.DOWN: "does not answer",
+}
 
 
 class PartHealth(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,7 +42,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     """How the system is."""
 
     status: Literal["ready", "not_ready"]
-    """`ready` when database and engine answer."""
+    """`ready` when the database and at least one replica of the engine answer."""
     parts: dict[str, PartHealth]
     """Each part; `trainer`, `evals` and `reconcile` are shown but do not decide."""
 
@@ -56,7 +62,7 @@ async def ready(services: Parts) -> Response[Health]:
         database, beats = beats, {}
     parts = {
         "database": database,
-        "engine": await _engine(services),
+        "engine": _engine(services),
         **{part: _process(part, beats.get(part)) for part in _PROCESSES},
         "reconcile": _reconcile(services),
     }
@@ -98,14 +104,13 @@ async def _heartbeats(services: Services) -> dict[str, Heartbeat] | PartHealth:
         return PartHealth(ok=False, detail="does not answer")
 
 
-async def _engine(services: Services) -> PartHealth:
-    url = services.settings.engine_base_url
-    try:
-        async with asyncio.timeout(PROBE_SECONDS):
-            healthy = await services.engine.is_healthy()
-    except (TimeoutError, GraftlineError):
-        healthy = False
-    return PartHealth(ok=healthy, detail=f"{url} {'answers' if healthy else 'does not answer'}")
+def _engine(services: Services) -> PartHealth:
+    """Say how the replicas were when they were last looked at, about a second ago."""
+    replicas = services.fleet.replicas
+    if not replicas:
+        return PartHealth(ok=False, detail=f"no address for {services.settings.engine_dns} yet")
+    detail = ", ".join(f"{one.url} {_WORDS[one.health.standing]}" for one in replicas)
+    return PartHealth(ok=any(one.health.answers for one in replicas), detail=detail)
 
 
 def _process(part: str, beat: Heartbeat | None) -> PartHealth:

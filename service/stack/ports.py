@@ -13,6 +13,7 @@ import psutil
 
 from registry.errors import Conflict
 from registry.settings import Settings
+from service.stack.programs import engine_name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,13 +39,16 @@ class Claim:
 def claims_of(settings: Settings) -> tuple[Claim, ...]:
     """Return the ports the stack needs."""
     loopback = "127.0.0.1"
-    chosen = (
+    return (
         Claim(part="service", host=settings.host, port=settings.port, setting="port"),
-        Claim(part="engine", host=loopback, port=settings.engine_port, setting="engine_port"),
+        *(
+            Claim(part=engine_name(index), host=loopback, port=port, setting="engine_port")
+            for index, port in enumerate(settings.engine_ports)
+            if settings.runs_engines
+        ),
         Claim(part="trainer", host=loopback, port=settings.trainer_port, setting="trainer_port"),
         Claim(part="evals", host=loopback, port=settings.evals_port, setting="evals_port"),
     )
-    return tuple(claim for claim in chosen if claim.part != "engine" or not settings.engine_url)
 
 
 def check_ports(claims: Iterable[Claim]) -> None:

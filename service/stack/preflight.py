@@ -46,7 +46,7 @@ def check(settings: Settings) -> None:
         Invalid: The base model is a folder without a model.
         Conflict: A port is taken.
     """
-    if not settings.engine_url:
+    if settings.runs_engines:
         _check_engine_installed()
         if has_cpu_engine():
             _check_engine_links()

@@ -10,7 +10,7 @@ from pathlib import Path
 from registry.settings import Settings
 
 ENGINE = "engine"
-"""Name of the vLLM server among the programs."""
+"""Name of the first vLLM server among the programs; the others are `engine-2` and so on."""
 SMALL_CORES = 8
 """Cores up to which the CPU engine runs without a process for its worker."""
 _STOP_MARGIN_SECONDS = 10
@@ -65,15 +65,24 @@ def programs_of(settings: Settings, host: Host) -> tuple[Program, ...]:
         _own("trainer", f"http://127.0.0.1:{settings.trainer_port}/metrics", settings, host),
         _own("evals", f"http://127.0.0.1:{settings.evals_port}/metrics", settings, host),
     )
-    return graftline if settings.engine_url else (engine_program(settings, host), *graftline)
+    if not settings.runs_engines:
+        return graftline
+    engines = (engine_program(settings, host, index) for index in range(settings.engine_replicas))
+    return (*engines, *graftline)
 
 
-def engine_program(settings: Settings, host: Host) -> Program:
-    """Return the vLLM server."""
+def engine_name(index: int) -> str:
+    """Return the name of a vLLM server among the programs, counted from 0."""
+    return ENGINE if index == 0 else f"{ENGINE}-{index + 1}"
+
+
+def engine_program(settings: Settings, host: Host, index: int = 0) -> Program:
+    """Return a vLLM server, counted from 0."""
+    port = settings.engine_ports[index]
     return Program(
-        name=ENGINE,
-        command=(host.python, *_engine_command(settings, host)),
-        health_url=f"{settings.engine_base_url}/health",
+        name=engine_name(index),
+        command=(host.python, *_engine_command(settings, host, port)),
+        health_url=f"http://127.0.0.1:{port}/health",
         waits_for="the model (about a minute on a small machine)",
         stop_seconds=int(settings.shutdown_seconds) + _STOP_MARGIN_SECONDS,
         stops_first=False,
@@ -101,13 +110,13 @@ def _own(package: str, health_url: str, settings: Settings, host: Host) -> Progr
     )
 
 
-def _engine_command(settings: Settings, host: Host) -> Sequence[str]:
+def _engine_command(settings: Settings, host: Host, port: int) -> Sequence[str]:
     # Loopback only: vLLM's one key opens inference and administration alike.
     command = [
         *("-m", "vllm.entrypoints.openai.api_server"),
         *("--model", settings.base_model),
         *("--served-model-name", settings.base_name),
-        *("--host", "127.0.0.1", "--port", str(settings.engine_port)),
+        *("--host", "127.0.0.1", "--port", str(port)),
         "--enable-lora",
         *("--max-loras", str(settings.max_loras)),
         *("--max-lora-rank", str(settings.max_lora_rank)),
@@ -130,19 +139,20 @@ def _engine_environment(settings: Settings, host: Host) -> dict[str, str]:
     if host.cpu_engine:
         environment["VLLM_CPU_KVCACHE_SPACE"] = str(settings.engine_kv_cache_gib)
         if host.cores <= SMALL_CORES:
-            environment |= _small_environment(host)
+            environment |= _small_environment(host, settings.engine_replicas)
     return environment
 
 
-def _small_environment(host: Host) -> dict[str, str]:
+def _small_environment(host: Host, replicas: int) -> dict[str, str]:
     """Return what makes the CPU engine start sooner and idle cheaper on a small machine.
 
     By itself it runs its one worker in a third process, so that it can bind threads to cores; that
     process imports torch and vLLM again and polls without pause. One worker needs no process of its
     own, and we say how many threads it has: all cores but one, which serves HTTP, as vLLM would.
+    Several servers share them.
     """
     return {
         "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
         "VLLM_CPU_OMP_THREADS_BIND": "nobind",
-        "OMP_NUM_THREADS": str(max(1, host.cores - 1)),
+        "OMP_NUM_THREADS": str(max(1, (host.cores - 1) // replicas)),
     }

@@ -23,7 +23,9 @@ class StackStatus(msgspec.Struct, frozen=True, kw_only=True):
     url: str
     """Address of the service."""
     engine_url: str
-    """Address of the vLLM server."""
+    """Address of the first vLLM server."""
+    engine_urls: list[str]
+    """Address of each vLLM server; empty when they are found by name."""
     base_model: str
     """Name clients use for the base model."""
     admin_key_file: str
@@ -52,6 +54,7 @@ def status_of(
         ready=ready,
         url=settings.service_url,
         engine_url=settings.engine_base_url,
+        engine_urls=list(settings.engine_urls),
         base_model=settings.base_name,
         admin_key_file=str(settings.admin_key_file),
         data_dir=str(settings.data_dir.absolute()),

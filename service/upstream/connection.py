@@ -11,7 +11,7 @@ from typing import cast
 
 import httptools
 
-from registry.errors import EngineLost, Stage, Unavailable
+from registry.errors import Interrupted, Unavailable
 
 READ_AHEAD_BYTES = 256 * 1024
 """Most bytes of an answer held for a client that reads slowly; the engine is then not read from."""
@@ -60,7 +60,7 @@ class Connection(asyncio.Protocol):
         """Return once status and headers are there.
 
         Raises:
-            EngineLost: The connection broke before.
+            Interrupted: The connection broke before.
             Unavailable: The deadline came first.
         """
         while not self.status:
@@ -70,7 +70,7 @@ class Connection(asyncio.Protocol):
         """Yield the body as it comes.
 
         Raises:
-            EngineLost: The connection broke before the end.
+            Interrupted: The connection broke before the end.
             Unavailable: The deadline came first.
         """
         while True:
@@ -155,7 +155,7 @@ class Connection(asyncio.Protocol):
             self._parser.feed_data(data)
         except httptools.HttpParserError:
             message = "The engine's answer is not HTTP. Check GRAFTLINE_ENGINE_URL."
-            self._fail(EngineLost(self._stage(), message))
+            self._fail(Interrupted("engine", message))
             self.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -165,7 +165,7 @@ class Connection(asyncio.Protocol):
             self.is_complete = True
             self._wake()
         message = "The engine (vLLM) stopped while answering. Try again."
-        self._fail(EngineLost(self._stage(), message))
+        self._fail(Interrupted("engine", message))
 
     # What the parser calls.
 
@@ -208,9 +208,6 @@ class Connection(asyncio.Protocol):
             self.is_complete = True
             self._is_kept = self._parser.should_keep_alive()  # true only in this very moment
             self._wake()
-
-    def _stage(self) -> Stage:
-        return Stage.ANSWERING if self.status else Stage.WAITING
 
     def _has_length(self) -> bool:
         return any(name in {b"content-length", b"transfer-encoding"} for name, _ in self.headers)

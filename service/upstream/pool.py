@@ -9,7 +9,7 @@ import ssl
 from types import TracebackType
 from urllib.parse import urlsplit
 
-from registry.errors import EngineLost, Stage, Unavailable
+from registry.errors import Interrupted, Unavailable, Unreachable
 from service.upstream.connection import Connection
 
 CONNECT_SECONDS = 2.0
@@ -48,16 +48,22 @@ class ConnectionPool:
         """Send a request and return the connection on which the head of its answer came.
 
         Raises:
-            EngineLost: No connection could be opened, or it broke.
+            Unreachable: No connection could be opened.
+            Interrupted: It broke.
             Unavailable: The deadline came first, or the pool is closed.
         """
-        while (connection := self._kept()) is not None:
+        connection = self._kept()
+        if connection is None:
+            return await self._exchange(await self._open(), request, deadline_seconds)
+        try:
+            return await self._exchange(connection, request, deadline_seconds)
+        except Interrupted as exc:
             try:
-                return await self._exchange(connection, request, deadline_seconds)
-            except EngineLost as exc:
-                if exc.stage is not Stage.WAITING:
-                    raise
-        return await self._exchange(await self._open(), request, deadline_seconds)
+                fresh = await self._open()
+            except Unreachable:
+                # The engine had the request when it died: for all we know, of it.
+                raise exc from None
+        return await self._exchange(fresh, request, deadline_seconds)
 
     def release(self, connection: Connection) -> None:
         """Take a connection back; one whose answer is not complete is cut."""
@@ -107,7 +113,7 @@ class ConnectionPool:
                 )
         except (OSError, TimeoutError) as exc:
             message = "The engine (vLLM) cannot be reached; it may be starting. Try again."
-            raise EngineLost(Stage.CONNECTING, message) from exc
+            raise Unreachable("engine", message) from exc
         return connection
 
 

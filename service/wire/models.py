@@ -48,7 +48,11 @@ class AdapterObject(msgspec.Struct, frozen=True, kw_only=True):
     reason: str | None
     """Why it was rejected."""
     loaded: bool
-    """Whether the engine holds it now, as last observed."""
+    """Whether a replica of the engine holds it now, as last observed."""
+    replicas: list[str]
+    """Host and port of each replica that holds it."""
+    pinned: bool
+    """Whether it stays loaded although no deployment names it and nobody asks for it."""
     rank: int
     """The largest LoRA rank in it."""
     training_file: str | None
@@ -68,7 +72,7 @@ class AdapterObject(msgspec.Struct, frozen=True, kw_only=True):
 def adapter_object(
     version: AdapterVersion,
     *,
-    loaded: bool,
+    replicas: list[str],
     manifest: Manifest | None = None,
     notices: list[str] | None = None,
 ) -> AdapterObject:
@@ -82,7 +86,9 @@ def adapter_object(
         step=version.step,
         status=version.status,
         reason=version.reason,
-        loaded=loaded,
+        loaded=bool(replicas),
+        replicas=replicas,
+        pinned=version.pinned,
         rank=version.rank,
         training_file=version.training_file,
         heldout_file=version.heldout_file,

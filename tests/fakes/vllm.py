@@ -34,10 +34,12 @@ class Faults:
     """A stream's connection is cut after so many events."""
     error_after_events: int | None = None
     """A stream reports an error after so many events, as vLLM does when a step fails."""
+    die_at_once: bool = False
+    """The connection of a chat is cut before anything is answered."""
     answer_status: int | None = None
     """Every answer of an adapter has this status."""
     gate: asyncio.Event | None = None
-    """Answers wait for it, after their first event if they are streamed."""
+    """Answers wait for it, after their first event if they are streamed; probes do not."""
     gated_model: str | None = None
     """The only model whose answers wait at the gate; every model's when none."""
     load_gate: asyncio.Event | None = None
@@ -178,10 +180,13 @@ class FakeVllm:
         pieces = self.pieces(body)
         usage = _usage(body, len(pieces))
         head = {"id": answer_id, "created": 1, "model": body["model"]}
+        if self.faults.die_at_once and request.transport is not None:
+            request.transport.abort()
         try:
             if body.get("stream"):
                 return await self._stream(request, body, shape, head, pieces, usage)
-            await self.gated(body)
+            if "prompt_logprobs" not in body:
+                await self.gated(body)
         except (asyncio.CancelledError, ConnectionResetError):
             self.aborted += 1
             async with self.changed:

@@ -25,6 +25,10 @@ class Scripted:
         assert len(self._answers[model]) == len(token_ids) - 1
         return self._answers[model]
 
+    async def base_logprobs(self, base: str, token_ids: list[int]) -> list[float]:
+        """Return the table's line for the base model."""
+        return await self.prompt_logprobs(base, token_ids)
+
 
 def judge(**changes: float) -> str | None:
     """Return the fault of figures that are sound but for the changes."""
@@ -49,15 +53,6 @@ async def test_only_target_tokens_are_compared() -> None:
     assert figures.base_difference_nats == pytest.approx((0.0 + 0.2) / 2)
 
 
-async def test_a_row_without_a_trainers_figures_shows_the_effect_alone() -> None:
-    """An import is judged by its effect, and its difference is unknown, not zero."""
-    row = ProbeRow(token_ids=[1, 2], target_start=1, base_logprobs=[], adapter_logprobs=[])
-    scripted = Scripted({"base": [-1.0], "adapter": [-2.0]})
-    figures = await measure(scripted, base="base", adapter="adapter", rows=[row])
-    assert (figures.effect_nats, figures.difference_nats) == (1.0, None)
-    assert fault_of(figures, min_effect_nats=0.5, tolerance_nats=0.1) is None
-
-
 async def test_no_rows_measure_nothing() -> None:
     """Zero tokens, and a fault that says so."""
     figures = await measure(Scripted({}), base="base", adapter="adapter", rows=[])
@@ -70,14 +65,25 @@ async def test_no_rows_measure_nothing() -> None:
     "row",
     [
         ProbeRow(token_ids=[1, 2], target_start=0, base_logprobs=[0, 0], adapter_logprobs=[0, 0]),
-        ProbeRow(token_ids=[1, 2], target_start=1, base_logprobs=[], adapter_logprobs=[0]),
-        ProbeRow(token_ids=[1, 2], target_start=1, base_logprobs=[0], adapter_logprobs=[]),
+        ProbeRow(token_ids=[1, 2], target_start=1, base_logprobs=[0, 0], adapter_logprobs=[0]),
+        ProbeRow(token_ids=[1, 2], target_start=1, base_logprobs=[0], adapter_logprobs=[0, 0]),
+        ProbeRow(token_ids=[1, 2], target_start=2, base_logprobs=[], adapter_logprobs=[]),
     ],
 )
 async def test_a_row_without_a_figure_for_each_target_is_corrupt(row: ProbeRow) -> None:
     """A manifest that cannot be compared is no evidence."""
     with pytest.raises(CorruptArtifact):
         await measure(Scripted({}), base="base", adapter="adapter", rows=[row])
+
+
+async def test_a_row_without_a_trainers_figures_shows_the_effect_alone() -> None:
+    """As in an import: the difference is unknown, not zero, and rejects nothing."""
+    row = ProbeRow(token_ids=[1, 2, 3, 4], target_start=2, base_logprobs=[], adapter_logprobs=[])
+    engine = Scripted({"base": [-9.0, -1.0, -2.0], "adapter": [-7.0, -0.5, -0.5]})
+    figures = await measure(engine, base="base", adapter="adapter", rows=[row])
+    assert figures.effect_nats == pytest.approx(1.0)
+    assert (figures.difference_nats, figures.base_difference_nats) == (None, None)
+    assert fault_of(figures, min_effect_nats=0.001, tolerance_nats=0.15) is None
 
 
 def test_sound_figures_have_no_fault() -> None:

@@ -248,7 +248,9 @@ async def test_a_served_version_whose_files_vanish_is_tried_again_later(
     response = await stack.chat(NAME)
     assert response.status == 503
     (tmp_path / "aside").rename(folder)
-    await stack.services.reconciler.once()
+    async with asyncio.timeout(5):
+        while NAME not in stack.vllm.adapters:
+            await stack.passed()
     assert (await stack.services.store.adapters.get(NAME)).status is AdapterStatus.READY
 
 
@@ -264,8 +266,11 @@ async def test_a_version_that_was_deleted_meanwhile_is_not_found(stack: Serving)
 async def test_requests_in_flight_are_counted_by_model(stack: Serving) -> None:
     """The gauge follows what is held."""
     reconciler: Reconciler = stack.services.reconciler
-    with reconciler.hold(BASE), reconciler.hold(BASE):
-        assert stack.metric("graftline_in_flight_requests", model=BASE) == 2
+    reconciler.hold(BASE)
+    reconciler.hold(BASE)
+    assert stack.metric("graftline_in_flight_requests", model=BASE) == 2
+    reconciler.release(BASE)
+    reconciler.release(BASE)
     assert stack.metric("graftline_in_flight_requests", model=BASE) == 0
 
 
@@ -274,5 +279,7 @@ async def test_the_states_of_versions_are_metrics(stack: Serving) -> None:
     await stack.serve(NAME)
     assert stack.metric("graftline_adapters", state="ready") == 1
     assert stack.metric("graftline_adapters", state="loaded") == 1
-    assert stack.metric("graftline_engine_up") == 1
+    (replica,) = stack.services.fleet.replicas
+    assert stack.metric("graftline_engine_up", replica=replica.name) == 1
+    assert stack.metric("graftline_replica_adapters", replica=replica.name) == 1
     assert stack.metric("graftline_adapter_loads_total", outcome="loaded") == 1

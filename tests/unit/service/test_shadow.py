@@ -179,7 +179,7 @@ async def test_a_request_that_failed_is_not_copied(stack: Serving) -> None:
 
 async def test_a_shadow_that_is_not_loaded_is_not_asked(stack: Serving) -> None:
     """A copy makes nobody load anything."""
-    stack.services.reconciler.forget(NAME)
+    stack.services.reconciler.forget(stack.services.fleet.replicas[0], NAME)
     stack.vllm.faults.load_gate = asyncio.Event()
     stack.vllm.adapters.clear()
     await stack.passed()

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,7 +44,7 @@ class Pair:
 @pytest.fixture
 async def pair(tmp_path: Path) -> AsyncIterator[Pair]:
     """Run two services on one data directory; only the routing's own loop looks for changes."""
-    slow = {"reconcile_seconds": 60.0}
+    slow: dict[str, Any] = {"reconcile_seconds": 60.0}
     async with serving(tmp_path, **slow) as one, serving(tmp_path, **slow) as other:
         for name in (OLD, NEW):
             await one.publish(name)

@@ -79,6 +79,17 @@ def test_keys_make_no_database_of_their_own(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_settings_that_contradict_one_another_are_explained() -> None:
+    """The message names both and what to do."""
+    told = graftline(
+        "settings",
+        GRAFTLINE_ENGINE_URL="http://a:1",
+        GRAFTLINE_ENGINE_DNS="http://b:1",
+    )
+    assert told.exit_code == 1
+    assert "Error: GRAFTLINE_ENGINE_URL and GRAFTLINE_ENGINE_DNS are both set" in told.stderr
+
+
 def test_the_version_is_told() -> None:
     """Of the engine too."""
     assert "vllm" in graftline("version").stdout

@@ -62,6 +62,13 @@ def test_two_parts_on_one_port_clash(settings: Settings) -> None:
     assert "trainer and evals" in told
 
 
+def test_every_vllm_server_needs_its_port(settings: Settings) -> None:
+    """Each is checked before anything is started."""
+    two = settings.model_copy(update={"engine_replicas": 2, "engine_port": 9000})
+    claimed = {one.part: one.port for one in claims_of(two)}
+    assert (claimed["engine"], claimed["engine-2"]) == (9000, 9010)
+
+
 def test_a_vllm_elsewhere_needs_no_port(settings: Settings) -> None:
     """Only what we start needs one."""
     elsewhere = settings.model_copy(update={"engine_url": "http://gpu:8000"})

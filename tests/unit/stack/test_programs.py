@@ -23,6 +23,32 @@ def test_a_vllm_elsewhere_is_not_started(settings: Settings) -> None:
     assert "engine" not in [program.name for program in programs_of(elsewhere, SMALL)]
 
 
+def test_several_vllm_servers_are_started_ten_ports_apart(settings: Settings) -> None:
+    """Each has its name and its port, and answers there."""
+    three = settings.model_copy(update={"engine_replicas": 3, "engine_port": 9000})
+    engines = programs_of(three, SMALL)[:3]
+    assert [one.name for one in engines] == ["engine", "engine-2", "engine-3"]
+    assert [one.health_url for one in engines] == [
+        f"http://127.0.0.1:{port}/health" for port in (9000, 9010, 9020)
+    ]
+    assert all(
+        str(port) in one.command for one, port in zip(engines, (9000, 9010, 9020), strict=True)
+    )
+
+
+def test_vllm_servers_found_by_name_are_not_started(settings: Settings) -> None:
+    """GRAFTLINE_ENGINE_DNS names servers that run already."""
+    named = settings.model_copy(update={"engine_dns": "http://vllm:8000"})
+    assert "engine" not in [program.name for program in programs_of(named, SMALL)]
+
+
+def test_vllm_servers_on_a_small_machine_share_its_cores(settings: Settings) -> None:
+    """Eight cores, three servers: two threads each, and the rest for HTTP."""
+    host = Host(python="python", cpu_engine=True, cores=8)
+    three = settings.model_copy(update={"engine_replicas": 3})
+    assert engine_program(three, host, 2).environment["OMP_NUM_THREADS"] == "2"
+
+
 def test_vllm_is_bound_to_the_loopback_address(settings: Settings) -> None:
     """Even when the service listens everywhere."""
     command = engine_program(settings.model_copy(update={"host": "192.0.2.1"}), SMALL).command

@@ -1,0 +1,98 @@
+"""Every part of the service, made and given what it needs; nothing is started here.
+
+It refuses to know what the parts do.
+"""
+
+import time
+from functools import partial
+
+from prometheus_client import CollectorRegistry
+
+from registry.blobs import Blobs
+from registry.settings import Settings
+from registry.store import Store
+from service.auth import Keyring
+from service.demand import Demand
+from service.disconnect import Departures
+from service.fleet.discovery import discovery_of
+from service.fleet.fleet import Fleet
+from service.interaction_log import InteractionLog
+from service.limits import Counters, Limiter, open_counting
+from service.metrics import ServiceMetrics
+from service.reconcile import Reconciler
+from service.routing import RoutingTable
+from service.services import Services
+from service.shadow import Shadows
+from service.sharing import Sharing
+from service.snapshot import SnapshotReader
+from service.tally import Tally
+from service.texts import Texts
+from service.turnstile import Turnstile
+from service.usage import UsageLedger
+from service.vllm import Engine
+
+
+def wire(settings: Settings, store: Store) -> Services:
+    """Return every part of a service, made and not started."""
+    metrics = ServiceMetrics(CollectorRegistry())
+    key = settings.engine_key.get_secret_value() if settings.engine_key else None
+    deadline = settings.request_deadline_seconds
+    make_engine = partial(Engine, key=key, deadline_seconds=deadline)
+    fleet = Fleet(discovery_of(settings), make_engine, metrics)
+    routing = RoutingTable(SnapshotReader(store, settings.base_name))
+    limits_url = settings.limits_url.get_secret_value() if settings.limits_url else None
+    usage = UsageLedger(metrics.usage_dropped)
+    demand = Demand(metrics)
+    sharing = Sharing(store, demand)
+    reconciler = Reconciler(
+        settings=settings,
+        store=store,
+        fleet=fleet,
+        routing=routing,
+        metrics=metrics,
+        demand=demand,
+        sharing=sharing,
+    )
+    interaction_log = InteractionLog(
+        store, metrics, usage, max_bytes=settings.interaction_queue_bytes
+    )
+    shadows = Shadows(
+        fleet=fleet,
+        reconciler=reconciler,
+        routing=routing,
+        interaction_log=interaction_log,
+        metrics=metrics,
+        concurrency=settings.shadow_concurrency,
+    )
+    return Services(
+        settings=settings,
+        store=store,
+        blobs=Blobs(settings.files_dir),
+        metrics=metrics,
+        fleet=fleet,
+        routing=routing,
+        sharing=sharing,
+        reconciler=reconciler,
+        interaction_log=interaction_log,
+        shadows=shadows,
+        texts=Texts(store),
+        keyring=Keyring(store),
+        tally=Tally(metrics),
+        turnstile=_turnstile(settings, metrics),
+        departures=Departures(),
+        limiter=Limiter(
+            Counters(open_counting(limits_url), metrics.limit_counter_failures, clock=time.time),
+            clock=time.time,
+        ),
+        usage=usage,
+    )
+
+
+def _turnstile(settings: Settings, metrics: ServiceMetrics) -> Turnstile:
+    turnstile = Turnstile(
+        places=settings.max_in_flight,
+        queue=settings.max_queued,
+        wait_seconds=settings.queue_seconds,
+    )
+    metrics.queued.set_function(lambda: turnstile.waiting)
+    return turnstile
