@@ -76,6 +76,8 @@ class Sharing:
         self._clock = clock
         self._steady = steady
         self._leads_until = float("-inf")
+        # Protects the order: a statement replaces the one before it, so two never cross.
+        self._saying = asyncio.Lock()
         self.process = process or name_here()
         """What this process calls itself; no two are alike."""
         self.others = Others()
@@ -115,18 +117,19 @@ class Sharing:
         Raises:
             GraftlineError: The database does not answer.
         """
-        now, started = self._clock(), self._steady()
-        await self._store.uses.say(
-            self.process, self._statement(now), forget_before=now - SWEEP_SECONDS
-        )
-        lease = Lease(name=LEASE, holder=self.process, expires_at=now + LEASE_SECONDS)
-        if await self._store.leases.take(lease, now=now - _MARGIN_SECONDS):
-            self._leads_until = started + LEASE_SECONDS
-        else:
-            self._leads_until = float("-inf")
-        uses = await self._store.uses.live(since=now - LIVE_SECONDS)
-        self.others = others_of(uses, self.process)
-        self.heard_at = started
+        async with self._saying:
+            now, started = self._clock(), self._steady()
+            await self._store.uses.say(
+                self.process, self._statement(now), forget_before=now - SWEEP_SECONDS
+            )
+            lease = Lease(name=LEASE, holder=self.process, expires_at=now + LEASE_SECONDS)
+            if await self._store.leases.take(lease, now=now - _MARGIN_SECONDS):
+                self._leads_until = started + LEASE_SECONDS
+            else:
+                self._leads_until = float("-inf")
+            uses = await self._store.uses.live(since=now - LIVE_SECONDS)
+            self.others = others_of(uses, self.process)
+            self.heard_at = started
 
     async def leave(self) -> None:
         """Hand the lease on and take the statement back: this process stops."""

@@ -71,8 +71,14 @@ class Counters:
     """Counts by name; while the shared ones are away, this process counts by itself."""
 
     def __init__(
-        self, counting: Counting, failures: Counter, *, clock: Callable[[], float]
+        self,
+        counting: Counting,
+        failures: Counter,
+        *,
+        clock: Callable[[], float],
+        call_seconds: float = CALL_SECONDS,
     ) -> None:
+        self._call_seconds = call_seconds
         self._counting = counting
         self._own = MemoryStorage()
         self._failures = failures
@@ -85,7 +91,7 @@ class Counters:
             return await self._counting.storage.incr(name, COUNTER_SECONDS, amount)
         if self._clock() >= self._away_until:
             try:
-                async with asyncio.timeout(CALL_SECONDS):
+                async with asyncio.timeout(self._call_seconds):
                     return await self._counting.storage.incr(name, COUNTER_SECONDS, amount)
             except Exception as exc:  # noqa: BLE001 - the client's errors are many; inference goes on
                 self._note_failure(exc)
@@ -97,7 +103,7 @@ class Counters:
             return await self._counting.storage.get(name)
         if self._clock() >= self._away_until:
             try:
-                async with asyncio.timeout(CALL_SECONDS):
+                async with asyncio.timeout(self._call_seconds):
                     return await self._counting.storage.get(name)
             except Exception as exc:  # noqa: BLE001 - the client's errors are many; inference goes on
                 self._note_failure(exc)

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 from registry.errors import Unavailable
-from registry.records import Interaction, Scope, UsageRow
+from registry.records import Scope, UsageRow
 from tests.serving import BASE, CHAT, Serving, serving
 
 BODY = {"model": BASE, "messages": [{"role": "user", "content": "body-swordfish"}]}
@@ -115,18 +115,18 @@ async def test_a_usage_query_at_fault_is_refused(
 async def test_a_commit_whose_confirmation_is_lost_is_not_counted_twice(stack: Serving) -> None:
     """The batch and its usage are stored once."""
     log, store = stack.services.interaction_log, stack.services.store.interactions
-    write = store.add_many
+    write = store.add_encoded
     lost, broke = [True], asyncio.Event()
 
     async def commit_and_break(
-        rows: list[Interaction], usage_rows: list[UsageRow] | tuple[()] = ()
+        rows: Sequence[bytes], texts: Sequence[bytes] = (), usage_rows: Sequence[UsageRow] = ()
     ) -> None:
-        await write(rows, usage_rows)
+        await write(rows, texts, usage_rows)
         if lost and lost.pop():
             broke.set()
             raise Unavailable("database", "The connection broke.")
 
-    store.add_many = commit_and_break  # type: ignore[method-assign, assignment] # breaks once
+    store.add_encoded = commit_and_break  # type: ignore[method-assign] # breaks once
     await stack.chat(BASE)
     async with asyncio.timeout(10):
         await broke.wait()

@@ -15,6 +15,8 @@ from service.limits import Counters, Limiter, open_counting, rate_limit_headers
 from service.limits.headers import as_reset
 from tests.redis_server import running_redis
 
+PATIENCE_SECONDS = 20.0
+
 
 @dataclass
 class Clock:
@@ -55,8 +57,11 @@ def failures() -> Counter:
 
 
 def limiter(url: str | None, clock: Clock, failed: Counter | None = None) -> Limiter:
-    """Return a limiter."""
-    return Limiter(Counters(open_counting(url), failed or failures(), clock=clock), clock=clock)
+    """Return a limiter, patient with a loaded machine."""
+    counters = Counters(
+        open_counting(url), failed or failures(), clock=clock, call_seconds=PATIENCE_SECONDS
+    )
+    return Limiter(counters, clock=clock)
 
 
 def key(name: str, *, requests: int | None = None, tokens: int | None = None) -> ApiKey:
