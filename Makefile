@@ -35,11 +35,12 @@ check: $(READY) ## Lint, types and import contracts
 	$(BIN)/lint-imports
 
 unit: $(READY) ## The fast tests: no real vLLM, no training
-	$(BIN)/python -m pytest -m "not integration"
+	$(BIN)/python -m pytest -m "not integration" -n 2 --dist loadfile
 
 test: check ## Everything: the checks, then every test, the real vLLM included
 	bash deploy/test-tools.sh
-	$(BIN)/python -m pytest --cov --cov-report=term
+	$(BIN)/python -m pytest -m "not integration" -n 2 --dist loadfile --cov --cov-report=
+	$(BIN)/python -m pytest -m integration --cov --cov-append --cov-report=term
 
 bench-serving: $(READY) $(PEERS)/.ready ## Graftline beside litellm and vllm-router, on a mock upstream
 	$(BIN)/python -m tests.benchmarks.serving $(BENCH)
