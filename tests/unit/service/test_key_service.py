@@ -119,9 +119,9 @@ async def test_a_commit_whose_confirmation_is_lost_is_not_counted_twice(stack: S
     lost, broke = [True], asyncio.Event()
 
     async def commit_and_break(
-        rows: Sequence[bytes], texts: Sequence[bytes] = (), usage_rows: Sequence[UsageRow] = ()
+        rows: Sequence[bytes], texts: Sequence[bytes] = (), usage: Sequence[UsageRow] = ()
     ) -> None:
-        await write(rows, texts, usage_rows)
+        await write(rows, texts, usage)
         if lost and lost.pop():
             broke.set()
             raise Unavailable("database", "The connection broke.")
