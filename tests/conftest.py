@@ -3,11 +3,18 @@
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from registry.settings import Settings
 from registry.store import Store, open_store
 from tests.vllm_server import VllmServer, running_vllm
+
+# A loaded machine is no fault of the code: examples have no deadline.
+hypothesis.settings.register_profile(
+    "graftline", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("graftline")
 
 
 @pytest.fixture
