@@ -1,6 +1,5 @@
 """The replicas of now, and the pick of one for a request."""
 
-import timeit
 from collections.abc import Sequence
 from functools import partial
 
@@ -167,16 +166,6 @@ async def test_replicas_come_and_go_with_the_lookup() -> None:
     goes.outstanding = 0
     await fleet.refresh()
     assert not is_open(goes)
-    await fleet.close()
-
-
-async def test_a_pick_is_cheap(fleet: Fleet) -> None:
-    """Below 3 µs with two replicas, best of several."""
-    fleet.note_failure(fleet.replicas[0], Failure.UNREACHABLE)
-    rounds = timeit.repeat(
-        partial(fleet.pick, NAME, is_base=False, prefix_key=99), number=2000, repeat=9
-    )
-    assert min(rounds) / 2000 < 3e-6
     await fleet.close()
 
 
