@@ -8,6 +8,7 @@ import pytest
 
 from registry.settings import Settings
 from registry.store import Store, open_store
+from tests.database_template import prepare
 from tests.vllm_server import VllmServer, running_vllm
 
 # A loaded machine is no fault of the code: examples have no deadline.
@@ -20,6 +21,7 @@ hypothesis.settings.load_profile("graftline")
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     """Return settings whose data directory is the test's own."""
+    prepare(tmp_path / "data")
     return Settings(data_dir=tmp_path / "data")
 
 

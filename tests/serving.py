@@ -30,6 +30,7 @@ from registry.settings import Settings
 from service.asgi import create_app
 from service.corked import CorkedProtocol
 from service.services import Services
+from tests.database_template import prepare
 from tests.fakes.vllm import BASE_LOGPROB, FakeVllm
 
 BASE = "tiny-base"
@@ -182,6 +183,7 @@ class Serving:
 
 def settings_for(folder: Path, engine_url: str, **changes: Any) -> Settings:
     """Return settings for a quick loop over an engine."""
+    prepare(folder / "data")
     values: dict[str, Any] = {
         "data_dir": folder / "data",
         "engine_url": engine_url,

@@ -11,12 +11,14 @@ from registry.records import Scope
 from registry.settings import Settings
 from service.asgi import create_app
 from service.front import Front
+from tests.database_template import prepare
 from tests.service_api import Connect, open_client
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     """Return settings of the test's own, with an engine that is not there."""
+    prepare(tmp_path / "data")
     return Settings(data_dir=tmp_path / "data", engine_url="http://127.0.0.1:9")
 
 
