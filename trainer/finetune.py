@@ -57,7 +57,8 @@ def train(plan: Plan, place: Workplace, report: Report) -> Result:
         report(Notice(level="info", message=f"Training resumes from step {step}."))
     schedule = run.schedule(plan.hyperparameters, material)
     set_seed(plan.seed)
-    if read_shape(plan.base_model).hidden_size < SMALL_HIDDEN_SIZE:
+    is_small = read_shape(plan.base_model).hidden_size < SMALL_HIDDEN_SIZE
+    if is_small and has_fast_half_precision():  # float32 is slow enough for two threads to pay
         torch.set_num_threads(1)
     trainer = _trainer(plan, place, material, schedule)
     follower = Follower(plan, place, material, schedule, trainer, report)
