@@ -1,7 +1,7 @@
 """One connection to an engine, which carries one request at a time.
 
 It refuses to know URLs, retries and pools. `httptools` parses; this room only moves bytes. aiohttp
-needs four times the processor time for the same exchange (docs/benchmarks.md).
+needs more than three times the processor time for the same exchange (docs/decisions/008).
 """
 
 import asyncio

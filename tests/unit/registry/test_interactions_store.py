@@ -1,33 +1,13 @@
 """The store's interactions, texts and projects' choices, on both databases."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import msgspec
 import pytest
-from pydantic import SecretStr
 from sqlalchemy.exc import IntegrityError
 
 from registry.records import Arm, Feedback, Interaction, InteractionText, Project
-from registry.settings import Settings
-from registry.store import Store, open_store
+from registry.store import Store
 from registry.store.batches import encode_row
 from registry.store.interactions import Choice
-from tests.postgres import temporary_database
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
-    """Open a real store, on each database in turn."""
-    if request.param == "sqlite":
-        opened = await open_store(Settings(data_dir=tmp_path))
-        yield opened
-        await opened.close()
-        return
-    with temporary_database() as url:
-        opened = await open_store(Settings(data_dir=tmp_path, database_url=SecretStr(url)))
-        yield opened
-        await opened.close()
 
 
 def interaction(identifier: str = "chatcmpl-1", **changes: object) -> Interaction:

@@ -1,33 +1,14 @@
 """What service processes tell one another: statements of use, leases and pins."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
-from pydantic import SecretStr
 
 from registry.errors import Conflict, NotFound
 from registry.lifecycle import AdapterStatus
 from registry.records import AdapterUse, Lease
-from registry.settings import Settings
-from registry.store import Store, open_store
-from tests.postgres import temporary_database
+from registry.store import Store
 from tests.service_api import add_version
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
-    """Open a real store, on each database in turn."""
-    if request.param == "sqlite":
-        opened = await open_store(Settings(data_dir=tmp_path))
-        yield opened
-        await opened.close()
-        return
-    with temporary_database() as url:
-        opened = await open_store(Settings(data_dir=tmp_path, database_url=SecretStr(url)))
-        yield opened
-        await opened.close()
 
 
 def use(process: str, adapter: str, *, said_at: float, in_flight: int = 1) -> AdapterUse:

@@ -1,17 +1,10 @@
 """Usage in the store, on each database."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import msgspec
-import pytest
-from pydantic import SecretStr
 
 from registry.records import UsageRow
-from registry.settings import Settings
-from registry.store import Store, open_store
+from registry.store import Store
 from registry.store.usage import UsageGroup, UsageQuery, UsageSum
-from tests.postgres import temporary_database
 
 ROW = UsageRow(
     project="p",
@@ -23,20 +16,6 @@ ROW = UsageRow(
     completion_tokens=5,
 )
 QUERY = UsageQuery(start="2026-11-01", end="2026-11-30")
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
-    """Open a real store, on each database in turn."""
-    if request.param == "sqlite":
-        opened = await open_store(Settings(data_dir=tmp_path))
-        yield opened
-        await opened.close()
-        return
-    with temporary_database() as url:
-        opened = await open_store(Settings(data_dir=tmp_path, database_url=SecretStr(url)))
-        yield opened
-        await opened.close()
 
 
 async def test_rows_of_one_group_are_added_up(store: Store) -> None:
