@@ -112,11 +112,12 @@ class Exchange:
         Raises:
             Unavailable: No replica is up, or none could load the version in time.
         """
-        services, is_base = self._services, route.version is None
-        replica = services.fleet.pick(route.model, is_base=is_base, tried=attempts.tried)
+        services, tried = self._services, attempts.tried
+        is_base, key_of = route.version is None, self._asked.inquiry.prefix_key
+        replica = services.fleet.pick(route.model, is_base=is_base, key_of=key_of, tried=tried)
         if replica is None and route.version is not None:
-            await services.reconciler.ensure(route.version, attempts.tried)
-            replica = services.fleet.pick(route.model, is_base=is_base, tried=attempts.tried)
+            await services.reconciler.ensure(route.version, tried)
+            replica = services.fleet.pick(route.model, is_base=is_base, key_of=key_of, tried=tried)
         if replica is None:
             message = "The engine (vLLM) cannot be reached; it may be starting. Try again."
             raise Unavailable("engine", message)

@@ -27,6 +27,8 @@ class Dialect:
     """What it does, in one sentence."""
     required: Mapping[str, type]
     """Fields a request must have beside `model`, for the API's description."""
+    prompt_fields: Sequence[str] = ()
+    """Fields with the words for the model, in the order in which it reads them."""
     id_prefix: str
     """What the engine puts before our request id to name its answer."""
     id_field: str | None = None

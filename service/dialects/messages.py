@@ -78,6 +78,7 @@ MESSAGES = Dialect(
     path="/v1/messages",
     summary="Answer a conversation as Anthropic's API does, whole or streamed.",
     required={"messages": list, "max_tokens": int},
+    prompt_fields=("system", "messages"),
     id_prefix="chatcmpl-",
     shape=Shape.ANTHROPIC,
     unit_sources=("safety_identifier", "user", "metadata.user_id", "header:x-graftline-unit"),

@@ -88,6 +88,7 @@ RESPONSES = Dialect(
     path="/v1/responses",
     summary="Answer an input, whole or streamed, with tools or without; nothing is kept.",
     required={"input": str},
+    prompt_fields=("instructions", "input"),
     id_prefix="resp_",
     id_field="request_id",
     refusals={

@@ -16,6 +16,9 @@ from service.fleet.replica import Replica
 from service.metrics import ServiceMetrics
 from service.vllm import Engine
 
+PrefixKey = Callable[[str], int | None]
+"""Returns the hash of a request's prefix for a model."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -78,7 +81,7 @@ class Fleet:
         model: str,
         *,
         is_base: bool,
-        prefix_key: int | None = None,
+        key_of: PrefixKey | None = None,
         tried: Collection[Replica] = (),
     ) -> Replica | None:
         """Return the replica that gets a request; none when no replica can answer it.
@@ -86,8 +89,9 @@ class Fleet:
         Args:
             model: Name of the version or the base model.
             is_base: Whether it is the base model, which every replica holds.
-            prefix_key: Hash of the request's prefix; requests that share it meet the same replica
-                where that does not unbalance.
+            key_of: Tells the hash of the request's prefix, if it has one; it is asked only when
+                there is a choice. Requests that share it meet the same replica where that does not
+                unbalance.
             tried: Replicas that failed this request.
         """
         holders = self._holders.get(model)
@@ -97,6 +101,7 @@ class Fleet:
             holders = tuple(one for one in holders if one not in tried)
         if len(holders) < 2:
             return holders[0] if holders else None
+        prefix_key = None if key_of is None else key_of(model)
         if prefix_key is None:
             self._turn += 1
             return choose(holders, self._turn, 0)

@@ -106,7 +106,7 @@ async def test_a_replica_that_failed_the_request_is_left_out(fleet: Fleet) -> No
 
 async def test_a_prefix_keeps_its_replica(fleet: Fleet) -> None:
     """Among equally busy ones, time after time."""
-    assert len({fleet.pick(NAME, is_base=False, prefix_key=1234) for _ in range(20)}) == 1
+    assert len({fleet.pick(NAME, is_base=False, key_of=lambda _: 1234) for _ in range(20)}) == 1
     assert len({fleet.pick(NAME, is_base=False) for _ in range(50)}) == 3
     await fleet.close()
 

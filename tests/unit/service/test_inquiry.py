@@ -8,7 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from registry.errors import Invalid
-from service.inquiry import Inquiry, decode_inquiry
+from service.dialects.choices import CHAT, COMPLETIONS
+from service.dialects.dialect import Dialect
+from service.dialects.messages import MESSAGES
+from service.dialects.responses import RESPONSES
+from service.dialects.tokens import COUNT_TOKENS, TOKENIZE
+from service.inquiry import PREFIX_BYTES, Inquiry, decode_inquiry
 
 NO_HEADERS: dict[str, str] = {}
 
@@ -88,3 +93,50 @@ def test_a_clients_own_stream_options_stay() -> None:
 def test_a_plain_request_is_not_asked_for_stream_options() -> None:
     """The engine refuses them there."""
     assert b"stream_options" not in decoded().body_for("m")
+
+
+def of_dialect(dialect: Dialect, **fields: Any) -> Inquiry:
+    """Return the inquiry of a dialect's body with these fields."""
+    return decode_inquiry(json.dumps({"model": "m", **fields}).encode(), NO_HEADERS.get, dialect)
+
+
+@pytest.mark.parametrize(
+    ("dialect", "field"),
+    [(CHAT, "messages"), (COMPLETIONS, "prompt"), (RESPONSES, "input"), (MESSAGES, "messages")],
+    ids=lambda value: getattr(value, "name", value),
+)
+def test_prompts_that_begin_alike_have_one_key(dialect: Dialect, field: str) -> None:
+    """Whatever follows the beginning, and whatever else is asked."""
+    long = "You answer tickets. " * PREFIX_BYTES
+    one, other = (of_dialect(dialect, **{field: long + end, "user": end}) for end in "ab")
+    assert one.prefix_key("v") == other.prefix_key("v") is not None
+    assert of_dialect(dialect, **{field: "else"}).prefix_key("v") != one.prefix_key("v")
+
+
+@pytest.mark.parametrize(
+    ("dialect", "first", "second"),
+    [(RESPONSES, "instructions", "input"), (MESSAGES, "system", "messages")],
+    ids=["responses", "messages"],
+)
+def test_what_the_model_reads_first_counts_first(dialect: Dialect, first: str, second: str) -> None:
+    """Instructions that fill the beginning decide alone; short ones decide with what follows."""
+    long = "y" * PREFIX_BYTES
+    keys = [
+        of_dialect(dialect, **{second: words, first: head}).prefix_key("v")
+        for head, words in ((long, "a"), (long, "b"), ("short", "a"), ("short", "b"))
+    ]
+    assert keys[0] == keys[1]
+    assert len(set(keys)) == 3
+
+
+def test_each_model_has_keys_of_its_own() -> None:
+    """An engine's cache is of one adapter."""
+    inquiry = decoded(messages="hello")
+    assert inquiry.prefix_key("v1") != inquiry.prefix_key("v2")
+
+
+@pytest.mark.parametrize("dialect", [TOKENIZE, COUNT_TOKENS, CHAT], ids=lambda each: each.name)
+def test_a_request_without_a_prompt_has_no_key(dialect: Dialect) -> None:
+    """Nothing is cached for it; it goes to the least busy replica."""
+    fields = {} if dialect is CHAT else {"prompt": "x", "messages": []}
+    assert of_dialect(dialect, **fields).prefix_key("v") is None

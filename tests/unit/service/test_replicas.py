@@ -2,11 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from itertools import count
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from registry.lifecycle import AdapterStatus
+from service.fleet.choice import PREFIX_SLACK
 from tests.fakes.vllm import FakeVllm
 from tests.serving import BASE, CHAT, Serving, serving
 
@@ -40,13 +43,43 @@ def answered(vllm: FakeVllm, model: str) -> int:
     return sum(body["model"] == model and "messages" in body for body in vllm.bodies)
 
 
+def prompt(number: int) -> list[dict[str, str]]:
+    """Return one of many conversations, no two of which begin alike."""
+    return [{"role": "user", "content": f"{number} times hello"}]
+
+
+async def chats(
+    stack: Serving, model: str, messages: list[list[dict[str, str]]]
+) -> list[aiohttp.ClientResponse]:
+    """Ask all at once."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(stack.chat(model, messages=each)) for each in messages]
+    return [task.result() for task in tasks]
+
+
+async def in_flight(stack: Serving, requests: int) -> None:
+    """Wait until the replicas have so many requests."""
+    async with asyncio.timeout(5):
+        while sum(replica.outstanding for replica in stack.services.fleet.replicas) < requests:
+            await stack.passed()
+
+
+async def drawn_to(stack: Serving, vllm: FakeVllm) -> list[dict[str, str]]:
+    """Return a conversation that an idle service sends to one of the replicas."""
+    for number in count():
+        before = len(vllm.bodies)
+        await stack.chat(BASE, messages=prompt(number))
+        if len(vllm.bodies) > before:
+            return prompt(number)
+    raise AssertionError
+
+
 async def test_a_version_is_loaded_and_examined_on_every_replica(stack: Serving) -> None:
     """And answers from each of them."""
     await stack.serve(NAME)
     await everywhere(stack, NAME)
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(stack.chat(NAME)) for _ in range(20)]
-    assert {task.result().status for task in tasks} == {200}
+    answers = await chats(stack, NAME, [prompt(number) for number in range(20)])
+    assert {answer.status for answer in answers} == {200}
     assert all(answered(vllm, NAME) for vllm in stack.vllms)
     assert [vllm.loads for vllm in stack.vllms] == [[NAME], [NAME]]
 
@@ -54,17 +87,44 @@ async def test_a_version_is_loaded_and_examined_on_every_replica(stack: Serving)
 async def test_busy_replicas_are_spared(stack: Serving) -> None:
     """While one replica's answers hang, the other one gets what comes."""
     stuck, free = stack.vllms
+    liked = await drawn_to(stack, stuck)
     stuck.faults.gate = asyncio.Event()
+    before = answered(stuck, BASE)
     async with asyncio.TaskGroup() as group:
-        hanging = [group.create_task(stack.chat(BASE)) for _ in range(2)]
-        await stuck.waiting.wait()
-        before = answered(stuck, BASE)
-        answers = [await stack.chat(BASE) for _ in range(10)]
+        hanging = [
+            group.create_task(stack.chat(BASE, messages=liked)) for _ in range(PREFIX_SLACK + 1)
+        ]
+        await in_flight(stack, PREFIX_SLACK + 1)
+        answers = [await stack.chat(BASE, messages=prompt(number)) for number in range(10)]
         assert [answer.status for answer in answers] == [200] * 10
-        assert answered(stuck, BASE) <= before + 1
+        assert answered(stuck, BASE) == before + PREFIX_SLACK + 1
         stuck.faults.gate.set()
     assert all(task.result().status == 200 for task in hanging)
     assert free.bodies
+
+
+async def test_requests_that_begin_alike_meet_one_replica(stack: Serving) -> None:
+    """It has their beginning in its cache; other beginnings meet the other one."""
+    for vllm in stack.vllms:
+        liked = await drawn_to(stack, vllm)
+        before = answered(vllm, BASE)
+        for _ in range(10):
+            await stack.chat(BASE, messages=liked)
+        assert answered(vllm, BASE) == before + 10
+
+
+async def test_a_beginning_that_everybody_sends_spills_over(stack: Serving) -> None:
+    """Its replica is never more than the slack and one request busier than the other."""
+    first, second = stack.vllms
+    liked = await drawn_to(stack, first)
+    before = answered(first, BASE), answered(second, BASE)
+    first.faults.gate = second.faults.gate = asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(chats(stack, BASE, [liked] * 12))
+        await in_flight(stack, 12)
+        first.faults.gate.set()
+    assert answered(first, BASE) - before[0] == 6 + PREFIX_SLACK // 2
+    assert answered(second, BASE) - before[1] == 6 - PREFIX_SLACK // 2
 
 
 async def test_a_stopped_replica_fails_no_request(stack: Serving) -> None:
@@ -72,9 +132,8 @@ async def test_a_stopped_replica_fails_no_request(stack: Serving) -> None:
     await stack.serve(NAME)
     await everywhere(stack, NAME)
     await stack.vllms[0].stop()
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(stack.chat(NAME)) for _ in range(20)]
-    assert [task.result().status for task in tasks] == [200] * 20
+    answers = await chats(stack, NAME, [prompt(number) for number in range(20)])
+    assert [answer.status for answer in answers] == [200] * 20
     assert answered(stack.vllms[1], NAME) == 20
 
 
