@@ -18,6 +18,7 @@ It refuses to know HTTP: `service/problems.py` maps these to responses.
     ├── RateLimited          the key's limit of requests or tokens a minute is used up
     ├── Unavailable          a part is down; try again later
     │   ├── Unreachable          no connection could be opened: nothing was sent
+    │   ├── Declined             it said that it cannot begin now
     │   └── Interrupted          it went away before its answer was whole
     ├── TooLarge             an upload beyond the limit
     │   └── BodyTooLarge         an inference request beyond the limit
@@ -258,6 +259,10 @@ class Unavailable(GraftlineError):
 
 class Unreachable(Unavailable):
     """No connection could be opened; nothing was sent, so another peer may be asked."""
+
+
+class Declined(Unavailable):
+    """The peer answered that it cannot begin now; it did no work, so another one may be asked."""
 
 
 class Interrupted(Unavailable):

@@ -9,7 +9,7 @@ import time
 
 from litestar.types import Receive, Send
 
-from registry.errors import Interrupted, Unavailable, Unreachable
+from registry.errors import Declined, Interrupted, Unavailable, Unreachable
 from service.answer_notes import AnswerNotes
 from service.fleet.attempts import Attempts, failure_of
 from service.fleet.replica import Replica
@@ -19,7 +19,7 @@ from service.relay import Relay
 from service.routing import Route
 from service.services import Services
 
-_NOT_FOUND = 404
+_NOT_FOUND, _DECLINED = 404, 503
 _RELOAD_SECONDS = 2
 
 
@@ -82,9 +82,10 @@ class Exchange:
             replica.outstanding += 1
             try:
                 if await self._try(replica, body, route, send):
-                    fleet.note_success(replica)
+                    fleet.note_answer(replica, self._outcome.status)
                     return
-            except (Unreachable, Interrupted) as exc:  # before the first byte: see `Relay.stream`
+            except (Unreachable, Declined, Interrupted) as exc:
+                # Nothing was sent to the client: see `Relay.stream`.
                 failure = failure_of(exc)
                 fleet.note_failure(replica, failure)
                 if not attempts.may_follow(replica, failure) or not fleet.has_other(attempts.tried):
@@ -102,6 +103,8 @@ class Exchange:
         async with replica.engine.generate(path, body, request_id) as upstream:
             if upstream.status == _NOT_FOUND and route.version is not None:
                 return False
+            if upstream.status == _DECLINED:
+                raise Declined("engine", "The engine (vLLM) takes no requests now; try again.")
             relay = Relay(asked, self._outcome, self._report, send)
             await (relay.stream if upstream.is_stream else relay.whole)(upstream, route)
             return True

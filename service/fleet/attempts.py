@@ -3,7 +3,7 @@
 It refuses to send anything. It is asked only before the first byte of an answer reached the client.
 """
 
-from registry.errors import Interrupted, Unreachable
+from registry.errors import Declined, Interrupted, Unreachable
 from service.fleet.health import Failure
 from service.fleet.replica import Replica
 
@@ -13,9 +13,11 @@ MAX_ABSENCES = 1
 """Times that a version was not where we believed it loaded and the request is sent again."""
 
 
-def failure_of(error: Unreachable | Interrupted) -> Failure:
+def failure_of(error: Unreachable | Declined | Interrupted) -> Failure:
     """Return what befell the replica."""
-    return Failure.UNREACHABLE if isinstance(error, Unreachable) else Failure.INTERRUPTED
+    if isinstance(error, Unreachable):
+        return Failure.UNREACHABLE
+    return Failure.DECLINED if isinstance(error, Declined) else Failure.INTERRUPTED
 
 
 class Attempts:
@@ -34,8 +36,9 @@ class Attempts:
     def may_follow(self, replica: Replica, failure: Failure) -> bool:
         """Note that a replica failed the request; return whether another one may be asked.
 
-        One that could not be reached was sent nothing, so any other may be asked. One that went
-        away may have been killed by the request: one other is asked, and no more.
+        One that could not be reached was sent nothing, and one that declined did nothing, so any
+        other may be asked. One that went away may have been killed by the request: one other is
+        asked, and no more.
         """
         self.tried.add(replica)
         if failure is Failure.INTERRUPTED:

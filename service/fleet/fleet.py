@@ -7,15 +7,15 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Collection
-from dataclasses import replace
 
 from service.fleet.choice import PREFIX_SLACK, choose
 from service.fleet.discovery import LOOKUP_SECONDS, Discovery
-from service.fleet.health import Failure, Health, failed
+from service.fleet.health import Failure, Health, failed, succeeded
 from service.fleet.replica import Replica
 from service.metrics import ServiceMetrics
 from service.vllm import Engine
 
+_SERVER_ERRORS = frozenset({500, 502, 503, 504})
 PrefixKey = Callable[[str], int | None]
 """Returns the hash of a request's prefix for a model."""
 
@@ -121,13 +121,19 @@ class Fleet:
 
     def note_failure(self, replica: Replica, failure: Failure) -> None:
         """Take note that a request failed on a replica; it is looked at now, and may be ejected."""
-        self.judge(replica, failed(replica.health, failure, self._clock()))
+        is_needed = self._is_needed(replica)
+        self.judge(replica, failed(replica.health, failure, self._clock(), is_needed=is_needed))
         replica.woken.set()
 
-    def note_success(self, replica: Replica) -> None:
-        """Take note that a replica answered a request whole."""
-        if replica.health.failures:
-            replica.health = replace(replica.health, failures=0)
+    def note_answer(self, replica: Replica, status: int) -> None:
+        """Take note that a replica answered a request, and with which HTTP status.
+
+        A status below 500 is a success of the replica, whatever the request was.
+        """
+        if status in _SERVER_ERRORS:
+            self.note_failure(replica, Failure.ERROR)
+        elif replica.health.failures or replica.health.errors:
+            replica.health = succeeded(replica.health)
 
     def judge(self, replica: Replica, health: Health) -> None:
         """Give a replica another health; one that does not answer is believed to hold nothing."""
@@ -141,6 +147,11 @@ class Fleet:
         if health.standing is not before.standing:
             logger.info("%s is %s", replica.name, health.standing)
             self.changed()
+
+    def _is_needed(self, replica: Replica) -> bool:
+        """Return whether half of the replicas would not be up any more without this one."""
+        out = sum(not one.is_up for one in self.replicas if one is not replica)
+        return out >= len(self.replicas) // 2
 
     def _find(self, model: str, *, is_base: bool) -> tuple[Replica, ...]:
         able = [

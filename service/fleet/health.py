@@ -8,6 +8,9 @@ from enum import StrEnum
 
 EJECT_AFTER = 3
 """Requests in a row that a replica breaks off before it is ejected."""
+EJECT_AFTER_ERRORS = 5
+"""Requests in a row that a replica answers with a server error before it is ejected: more, since
+a request may be what the error is about."""
 EJECT_SECONDS = 1.0
 """Shortest ejection; each further one lasts twice as long."""
 MAX_EJECT_SECONDS = 30.0
@@ -23,6 +26,10 @@ class Failure(StrEnum):
     """No connection could be opened: nothing listens there."""
     INTERRUPTED = "interrupted"
     """The replica had the request and went away."""
+    DECLINED = "declined"
+    """The replica said that it cannot begin now (503)."""
+    ERROR = "error"
+    """The replica answered with another server error, or its stream ended in one."""
 
 
 class Standing(StrEnum):
@@ -44,6 +51,8 @@ class Health:
     """Whether it answered the last probe, and nothing showed since that it is gone."""
     failures: int = 0
     """Requests in a row that it broke off."""
+    errors: int = 0
+    """Requests in a row that it answered with a server error."""
     ejections: int = 0
     """Ejections with less than `CALM_SECONDS` between them."""
     ejected_at: float = float("-inf")
@@ -66,20 +75,38 @@ def probed(health: Health, *, answered: bool, now: float) -> Health:
     if not answered:
         return replace(health, answers=False)
     still = health.is_ejected and now < health.ejected_until
+    counts = health.answers and not health.is_ejected
     return replace(
         health,
         answers=True,
         is_ejected=still,
-        failures=health.failures if health.answers and not still else 0,
+        failures=health.failures if counts else 0,
+        errors=health.errors if counts else 0,
     )
 
 
-def failed(health: Health, failure: Failure, now: float) -> Health:
-    """Return the health after a request failed on the replica."""
+def failed(health: Health, failure: Failure, now: float, *, is_needed: bool = False) -> Health:
+    """Return the health after a request failed on the replica.
+
+    Args:
+        health: The health before.
+        failure: What befell the request.
+        now: Seconds of a clock that only goes forward.
+        is_needed: Whether too few others are up: server errors then count, and do not eject.
+    """
     if failure is Failure.UNREACHABLE:
         return _ejected(replace(health, answers=False), now)
-    after = replace(health, failures=health.failures + 1)
-    return _ejected(after, now) if after.failures >= EJECT_AFTER else after
+    if failure is Failure.INTERRUPTED:
+        after = replace(health, failures=health.failures + 1)
+        return _ejected(after, now) if after.failures >= EJECT_AFTER else after
+    after = replace(health, errors=health.errors + 1)
+    is_over = after.errors >= EJECT_AFTER_ERRORS and not is_needed
+    return _ejected(after, now) if is_over else after
+
+
+def succeeded(health: Health) -> Health:
+    """Return the health after the replica answered a request, be it with a refusal of it."""
+    return replace(health, failures=0, errors=0)
 
 
 def _ejected(health: Health, now: float) -> Health:
@@ -91,6 +118,7 @@ def _ejected(health: Health, now: float) -> Health:
     return replace(
         health,
         failures=0,
+        errors=0,
         ejections=ejections,
         ejected_at=now,
         ejected_until=now + pause,

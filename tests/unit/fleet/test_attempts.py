@@ -2,7 +2,7 @@
 
 import pytest
 
-from registry.errors import Interrupted, Unreachable
+from registry.errors import Declined, Interrupted, Unreachable
 from service.fleet.attempts import Attempts, failure_of
 from service.fleet.health import Failure
 from service.fleet.replica import Replica
@@ -15,11 +15,12 @@ def replica(port: int) -> Replica:
     return Replica(url, Engine(url, None, deadline_seconds=1))
 
 
-def test_any_number_of_replicas_may_be_unreachable() -> None:
-    """Nothing was sent to them."""
+@pytest.mark.parametrize("failure", [Failure.UNREACHABLE, Failure.DECLINED])
+def test_any_number_of_replicas_may_do_nothing(failure: Failure) -> None:
+    """Nothing was sent to them, or they refused to begin."""
     attempts = Attempts()
     some = [replica(port) for port in range(1, 6)]
-    assert all(attempts.may_follow(one, Failure.UNREACHABLE) for one in some)
+    assert all(attempts.may_follow(one, failure) for one in some)
     assert attempts.tried == set(some)
 
 
@@ -40,11 +41,12 @@ def test_a_version_is_loaded_again_once() -> None:
     ("error", "failure"),
     [
         (Unreachable("engine", "x"), Failure.UNREACHABLE),
+        (Declined("engine", "x"), Failure.DECLINED),
         (Interrupted("engine", "x"), Failure.INTERRUPTED),
     ],
 )
 def test_each_error_is_a_failure_of_its_kind(
-    error: Unreachable | Interrupted, failure: Failure
+    error: Unreachable | Declined | Interrupted, failure: Failure
 ) -> None:
-    """One was sent nothing, the other may have done the work."""
+    """One was sent nothing, one did nothing, one may have done the work."""
     assert failure_of(error) is failure

@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry
 
 from service.fleet.discovery import Discovery
 from service.fleet.fleet import Fleet
-from service.fleet.health import EJECT_AFTER, Failure, Standing, probed
+from service.fleet.health import EJECT_AFTER, EJECT_AFTER_ERRORS, Failure, Standing, probed
 from service.fleet.replica import MAX_REMEMBERED_ROWS, Baseline, Replica
 from service.metrics import ServiceMetrics
 from service.vllm import Engine
@@ -140,8 +140,24 @@ async def test_an_answer_wipes_the_count_of_failures(fleet: Fleet) -> None:
     first, *_ = fleet.replicas
     for _ in range(EJECT_AFTER):
         fleet.note_failure(first, Failure.INTERRUPTED)
-        fleet.note_success(first)
+        fleet.note_answer(first, 200)
     assert first.is_up
+    await fleet.close()
+
+
+@pytest.mark.parametrize(("replicas", "ejected"), [(1, 0), (2, 1), (3, 1), (4, 2), (5, 2)])
+async def test_server_errors_eject_half_of_the_replicas_at_most(
+    replicas: int, ejected: int
+) -> None:
+    """A request that every replica fails on does not stop the service."""
+    fleet = fleet_of(Names(*(f"10.0.0.{number}" for number in range(replicas))))
+    await fleet.open()
+    for replica in fleet.replicas:
+        up(fleet, replica)
+    for _ in range(EJECT_AFTER_ERRORS):
+        for replica in fleet.replicas:
+            fleet.note_answer(replica, 500)
+    assert sum(not replica.is_up for replica in fleet.replicas) == ejected
     await fleet.close()
 
 

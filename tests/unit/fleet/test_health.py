@@ -5,6 +5,7 @@ import pytest
 from service.fleet.health import (
     CALM_SECONDS,
     EJECT_AFTER,
+    EJECT_AFTER_ERRORS,
     EJECT_SECONDS,
     MAX_EJECT_SECONDS,
     Failure,
@@ -12,6 +13,7 @@ from service.fleet.health import (
     Standing,
     failed,
     probed,
+    succeeded,
 )
 
 UP = probed(Health(), answered=True, now=0)
@@ -85,6 +87,34 @@ def test_failures_of_an_ejected_replica_do_not_lengthen_it() -> None:
 def test_a_return_wipes_the_count_of_failures(failure: Failure) -> None:
     """Whatever it was ejected for."""
     health = UP
-    for _ in range(EJECT_AFTER):
+    for _ in range(EJECT_AFTER_ERRORS):
         health = failed(health, failure, 0)
-    assert probed(health, answered=True, now=99).failures == 0
+    back = probed(health, answered=True, now=99)
+    assert (back.failures, back.errors) == (0, 0)
+
+
+@pytest.mark.parametrize("failure", [Failure.ERROR, Failure.DECLINED])
+def test_only_many_server_errors_in_a_row_eject(failure: Failure) -> None:
+    """One answer between them starts the count anew."""
+    health = succeeded(failed(UP, failure, 5))
+    for _ in range(EJECT_AFTER_ERRORS - 1):
+        health = failed(health, failure, 5)
+        assert health.standing is Standing.UP
+    assert failed(health, failure, 5).standing is Standing.EJECTED
+
+
+def test_server_errors_do_not_eject_a_replica_that_is_needed() -> None:
+    """They count, and eject as soon as it is not needed any more."""
+    health = UP
+    for _ in range(2 * EJECT_AFTER_ERRORS):
+        health = failed(health, Failure.ERROR, 5, is_needed=True)
+    assert health.standing is Standing.UP
+    assert failed(health, Failure.ERROR, 5).standing is Standing.EJECTED
+
+
+def test_a_good_health_check_keeps_the_count_of_server_errors() -> None:
+    """A replica may be healthy by its own account and answer nothing."""
+    health = UP
+    for _ in range(EJECT_AFTER_ERRORS):
+        health = probed(failed(health, Failure.ERROR, 5), answered=True, now=5)
+    assert health.standing is Standing.EJECTED
