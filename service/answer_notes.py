@@ -3,18 +3,25 @@
 It refuses to know who wants to know. Most requests want neither; theirs are not made.
 """
 
+from collections.abc import Callable
+
+from service.answer_text import AnswerText
 from service.kept_text import MAX_TEXT_BYTES
 from service.logprobs import MeanLogprob
-from service.texts import AnswerText
 
 
 class AnswerNotes:
-    """Takes notes of one answer, from its whole body or from each of its events."""
+    """Takes notes of one answer, from its whole body or from each of its events.
+
+    Args:
+        words_of: Finds the words in a body or an event; none when they are not wanted.
+        wants_logprobs: Whether log-probabilities may be among what comes, and are wanted.
+    """
 
     __slots__ = ("_logprobs", "text")
 
-    def __init__(self, *, wants_text: bool, wants_logprobs: bool) -> None:
-        self.text = AnswerText(limit=MAX_TEXT_BYTES) if wants_text else None
+    def __init__(self, words_of: Callable[[bytes], str] | None, *, wants_logprobs: bool) -> None:
+        self.text = None if words_of is None else AnswerText(words_of, limit=MAX_TEXT_BYTES)
         """The words; none when they are not wanted."""
         self._logprobs = MeanLogprob() if wants_logprobs else None
 

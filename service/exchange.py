@@ -140,7 +140,8 @@ class Exchange:
         wants_logprobs = "logprobs" in asked.inquiry.fields
         if not (wants_text or wants_logprobs):
             return None
-        return AnswerNotes(wants_text=wants_text, wants_logprobs=wants_logprobs)
+        words_of = asked.inquiry.dialect.words_of if wants_text else None
+        return AnswerNotes(words_of, wants_logprobs=wants_logprobs)
 
     def _report(self, route: Route | None) -> None:
         report(self._services, self._asked, route, self._outcome)

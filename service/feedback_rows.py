@@ -16,6 +16,7 @@ from registry.chatdata import parse_row
 from registry.errors import InvalidData
 from registry.records import InteractionText
 from registry.store.interactions import Judged
+from service.conversation import conversation_of
 
 
 class Method(StrEnum):
@@ -101,7 +102,7 @@ class Collection:
 
     def _take_side(self, judged: Judged, text: InteractionText) -> None:
         given = judged.feedback
-        if _conversation(text.request) is None or supervised_row(text.request, text.answer) is None:
+        if _input(text.request) is None or supervised_row(text.request, text.answer) is None:
             self.skipped[Skip.NOT_TRAINABLE] += 1
             return
         digest = _digest(text.request)
@@ -135,13 +136,12 @@ def supervised_row(request: Mapping[str, Any], answer: str) -> dict[str, Any] | 
 
     Earlier answers of the conversation get the weight 0: nobody judged them.
     """
-    messages = request.get("messages")
+    conversation = conversation_of(request)
     row: dict[str, Any] = {"prompt": request.get("prompt"), "completion": answer}
-    if isinstance(messages, list):
-        earlier = [_unweighted(message) for message in messages]
-        row = {"messages": [*earlier, {"role": "assistant", "content": answer}]}
-        if request.get("tools"):
-            row["tools"] = request["tools"]
+    if conversation is not None:
+        earlier = [_unweighted(message) for message in conversation["messages"]]
+        answered = [*earlier, {"role": "assistant", "content": answer}]
+        row = {**conversation, "messages": answered}
     try:
         parse_row(1, msgspec.json.encode(row))
     except InvalidData:
@@ -156,20 +156,18 @@ def _pairs(said: _Said) -> Iterator[dict[str, Any]]:
         better, worse = said.good[at % len(said.good)], said.bad[at % len(said.bad)]
         if better != worse:
             yield {
-                "input": _conversation(said.request),
+                "input": _input(said.request),
                 "preferred_output": [{"role": "assistant", "content": better}],
                 "non_preferred_output": [{"role": "assistant", "content": worse}],
             }
 
 
-def _conversation(request: Mapping[str, Any]) -> dict[str, Any] | None:
+def _input(request: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return a request as the input of a pair; a bare prompt is the words of a user."""
-    if isinstance(request.get("messages"), list):
-        return {name: request[name] for name in ("messages", "tools") if request.get(name)}
     prompt = request.get("prompt")
     if isinstance(prompt, str):
         return {"messages": [{"role": "user", "content": prompt}]}
-    return None
+    return conversation_of(request)
 
 
 def _unweighted(message: object) -> object:

@@ -16,8 +16,9 @@ from registry.errors import GraftlineError, Unavailable
 from registry.records import Interaction
 from registry.store import Store
 from registry.store.batches import encode_row, first_field
+from service.conversation import words_of
 from service.features import text_features
-from service.kept_text import KeptText, prompt_of, text_of
+from service.kept_text import KeptText, text_of
 from service.metrics import ServiceMetrics
 from service.usage import UsageLedger
 
@@ -238,7 +239,7 @@ def _encoded(waiting: Sequence[_Waiting]) -> _Batch:
             batch.texts_refused += 1
             batch.rows.append(one.row)
             continue
-        known = one.interaction.features | text_features(prompt_of(kept), kept.answer)
+        known = one.interaction.features | text_features(words_of(kept.request), kept.answer)
         batch.rows.append(encode_row(msgspec.structs.replace(one.interaction, features=known)))
         batch.texts.append(encode_row(kept))
     return batch

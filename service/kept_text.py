@@ -11,7 +11,8 @@ from registry.records import Interaction, InteractionText, Record
 
 MAX_TEXT_BYTES = 256 * 1024
 """Largest request, and largest answer, whose text is kept."""
-_KEPT = ("messages", "prompt", "tools")
+_TOOLS = "tools"
+_SPOKEN = frozenset({"messages", "prompt", "input"})
 _NUL, _REPLACEMENT = "\x00", "\ufffd"
 
 
@@ -22,6 +23,8 @@ class KeptText(Record, frozen=True, kw_only=True):
     """The request's body."""
     answer: str | None
     """The answer's text; none when there was none or too much."""
+    prompt_fields: tuple[str, ...] = ("messages", "prompt")
+    """Fields of the request with the words for the model; they and its tools are kept."""
 
     @property
     def bytes(self) -> int:
@@ -37,8 +40,9 @@ def text_of(interaction: Interaction, text: KeptText) -> InteractionText | None:
         body = msgspec.json.decode(text.request, type=dict[str, Any])
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
-    request = {name: _storable(body[name]) for name in _KEPT if body.get(name)}
-    if not {"messages", "prompt"} & set(request):
+    kept = (*text.prompt_fields, _TOOLS)
+    request = {name: _storable(body[name]) for name in kept if body.get(name)}
+    if not _SPOKEN & set(request):
         return None
     return InteractionText(
         interaction_id=interaction.id,
@@ -47,18 +51,6 @@ def text_of(interaction: Interaction, text: KeptText) -> InteractionText | None:
         answer=text.answer.replace(_NUL, _REPLACEMENT),
         created_at=interaction.created_at,
     )
-
-
-def prompt_of(text: InteractionText) -> str:
-    """Return the words of a request, one after another."""
-    prompt = text.request.get("prompt")
-    if isinstance(prompt, str):
-        return prompt
-    messages = text.request.get("messages")
-    if not isinstance(messages, list):
-        return ""
-    contents = (each.get("content") for each in messages if isinstance(each, dict))
-    return "\n".join(content for content in contents if isinstance(content, str))
 
 
 def _storable(value: object) -> object:

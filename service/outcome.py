@@ -116,7 +116,11 @@ def _kept_text(asked: Asked, outcome: Outcome) -> KeptText | None:
     if notes is None or notes.text is None or outcome.status >= _ERRORS:
         return None
     inquiry = asked.inquiry
-    return KeptText(request=inquiry.body_for(inquiry.model), answer=notes.text.value)
+    return KeptText(
+        request=inquiry.body_for(inquiry.model),
+        answer=notes.text.value,
+        prompt_fields=inquiry.dialect.prompt_fields,
+    )
 
 
 def _interaction(asked: Asked, route: Route, outcome: Outcome, duration: float) -> Interaction:

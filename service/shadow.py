@@ -156,7 +156,7 @@ class Shadows:
         if replica is None:
             raise Unavailable("engine", f"No replica serves '{copy.model}' now.")
         dialect, body = copy.inquiry.dialect, copy.inquiry.copy_for(copy.model, request_id)
-        notes = AnswerNotes(wants_text=False, wants_logprobs=True)
+        notes = AnswerNotes(None, wants_logprobs=True)
         self._reconciler.hold(copy.model)
         replica.outstanding += 1
         try:

@@ -8,8 +8,6 @@ import logging
 import time
 from zlib import crc32
 
-import msgspec
-
 from registry.errors import GraftlineError
 from registry.records import Project
 from registry.store import Store
@@ -76,53 +74,3 @@ class Texts:
             except GraftlineError as exc:
                 logger.warning("projects not refreshed: %s", exc)
             await asyncio.sleep(REFRESH_SECONDS)
-
-
-class _Words(msgspec.Struct):
-    content: str | None = None
-
-
-class _Choice(msgspec.Struct):
-    index: int = 0
-    message: _Words | None = None
-    delta: _Words | None = None
-    text: str | None = None
-
-
-class _Answer(msgspec.Struct):
-    choices: list[_Choice] = msgspec.field(default_factory=list)
-
-
-_decode = msgspec.json.Decoder(_Answer).decode
-
-
-class AnswerText:
-    """Gathers the first alternative of an answer whose text is kept."""
-
-    def __init__(self, *, limit: int) -> None:
-        self._limit = limit
-        self._pieces: list[str] = []
-        self._length = 0
-
-    def feed(self, payload: bytes) -> None:
-        """Take a plain answer's body or the JSON of one event; what cannot be read tells nothing.
-
-        An answer beyond the limit, in characters, is not kept at all.
-        """
-        if self._length > self._limit:
-            return
-        try:
-            answer = _decode(payload)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
-            return
-        for choice in answer.choices:
-            said = choice.message or choice.delta
-            piece = choice.text if said is None else said.content
-            if choice.index == 0 and piece:
-                self._length += len(piece)
-                self._pieces.append(piece)
-
-    @property
-    def value(self) -> str | None:
-        """The text; none when there was none, or too much."""
-        return "".join(self._pieces) if 0 < self._length <= self._limit else None

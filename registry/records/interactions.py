@@ -60,7 +60,7 @@ class InteractionText(Record, frozen=True, kw_only=True):
     project: str
     """Its project."""
     request: dict[str, Any]
-    """The request's body: messages or prompt, and tools."""
+    """The request's fields with the words for the model, as they came, and its tools."""
     answer: str
     """The answer's text."""
     created_at: float

@@ -27,13 +27,42 @@ class _Answer(msgspec.Struct):
         return next((each.finish_reason for each in self.choices if each.finish_reason), None)
 
 
+class _Words(msgspec.Struct):
+    content: str | None = None
+
+
+class _Spoken(msgspec.Struct):
+    index: int = 0
+    message: _Words | None = None
+    delta: _Words | None = None
+    text: str | None = None
+
+
+class _SpokenAnswer(msgspec.Struct):
+    choices: list[_Spoken] = msgspec.field(default_factory=list)
+
+
 _decoder = msgspec.json.Decoder(_Answer)
+_words_decoder = msgspec.json.Decoder(_SpokenAnswer)
 
 
 def read(body: bytes) -> Reading:
     """Read a plain answer; what cannot be read tells nothing."""
     answer = _decoded(body)
     return Reading(usage=answer.usage, finish_reason=answer.finish_reason)
+
+
+def words_of(payload: bytes) -> str:
+    """Return the words of the first choice in a plain answer or an event."""
+    try:
+        answer = _words_decoder.decode(payload)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return ""
+    for choice in answer.choices:
+        if choice.index == 0:
+            said = choice.message or choice.delta
+            return (choice.text if said is None else said.content) or ""
+    return ""
 
 
 class ChoicesReader(StreamReader):
@@ -81,6 +110,7 @@ CHAT = Dialect(
     asks_for_usage=True,
     read=read,
     stream_reader=ChoicesReader,
+    words_of=words_of,
 )
 """A conversation."""
 COMPLETIONS = Dialect(
@@ -93,5 +123,6 @@ COMPLETIONS = Dialect(
     asks_for_usage=True,
     read=read,
     stream_reader=ChoicesReader,
+    words_of=words_of,
 )
 """A text to continue."""

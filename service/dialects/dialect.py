@@ -15,6 +15,10 @@ def _read_nothing(_body: bytes) -> Reading:
     return Reading()
 
 
+def _no_words(_payload: bytes) -> str:
+    return ""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Dialect:
     """One endpoint, the same here and in the engine."""
@@ -27,7 +31,7 @@ class Dialect:
     """What it does, in one sentence."""
     required: Mapping[str, type]
     """Fields a request must have beside `model`, for the API's description."""
-    prompt_fields: Sequence[str] = ()
+    prompt_fields: tuple[str, ...] = ()
     """Fields with the words for the model, in the order in which it reads them."""
     id_prefix: str
     """What the engine puts before our request id to name its answer."""
@@ -47,3 +51,6 @@ class Dialect:
     """Reads a plain answer."""
     stream_reader: type[StreamReader] = StreamReader
     """Reads a streamed answer."""
+    words_of: Callable[[bytes], str] = _no_words
+    """Returns the words of the first alternative in a plain answer's body or in one event's data;
+    empty when there are none or it cannot be read. Thoughts and calls of tools are no words."""

@@ -1,6 +1,6 @@
 """Anthropic's messages: an answer is a list of blocks, a stream ends with `message_stop`.
 
-It refuses to know blocks and tools.
+It refuses to know tools, and of blocks it knows the texts.
 """
 
 import msgspec
@@ -28,7 +28,18 @@ class _Event(msgspec.Struct):
     usage: _Usage | None = None
 
 
+class _Block(msgspec.Struct):
+    type: str = ""
+    text: str = ""
+
+
+class _Spoken(msgspec.Struct):
+    content: list[_Block] = msgspec.field(default_factory=list)  # of a plain answer
+    delta: _Block | None = None  # of an event
+
+
 _decoder = msgspec.json.Decoder(_Message)
+_words_decoder = msgspec.json.Decoder(_Spoken)
 _event_decoder = msgspec.json.Decoder(_Event)
 
 
@@ -39,6 +50,17 @@ def read(body: bytes) -> Reading:
     except msgspec.MsgspecError:
         return Reading()
     return Reading(usage=_whole(message.usage), finish_reason=message.stop_reason)
+
+
+def words_of(payload: bytes) -> str:
+    """Return the text blocks of a plain answer, or the text of an event."""
+    try:
+        spoken = _words_decoder.decode(payload)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return ""
+    if spoken.delta is not None:
+        return spoken.delta.text if spoken.delta.type == "text_delta" else ""
+    return "".join(block.text for block in spoken.content if block.type == "text")
 
 
 class MessagesReader(StreamReader):
@@ -84,5 +106,6 @@ MESSAGES = Dialect(
     unit_sources=("safety_identifier", "user", "metadata.user_id", "header:x-graftline-unit"),
     read=read,
     stream_reader=MessagesReader,
+    words_of=words_of,
 )
 """A conversation, in Anthropic's words."""

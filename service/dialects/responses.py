@@ -3,6 +3,8 @@
 It refuses to keep anything: what a later request could refer to would live in one replica.
 """
 
+from typing import Any
+
 import msgspec
 
 from service.dialects.dialect import Dialect
@@ -10,6 +12,7 @@ from service.streaming import Reading, StreamReader, Usage
 
 _COMPLETED, _INCOMPLETE, _FAILED = "response.completed", "response.incomplete", "response.failed"
 _ENDS = frozenset({_COMPLETED, _INCOMPLETE, _FAILED, "response.cancelled", "error"})
+_TEXT_DELTA = "response.output_text.delta"
 _NOT_KEPT = "Answers are not kept: send the whole conversation as 'input', without '{}'."
 
 
@@ -33,7 +36,24 @@ class _Event(msgspec.Struct):
     response: _Response | None = None
 
 
+class _Part(msgspec.Struct):
+    type: str = ""
+    text: str = ""
+
+
+class _Item(msgspec.Struct):
+    type: str = ""
+    content: list[_Part] | None = None
+
+
+class _Spoken(msgspec.Struct):
+    type: str = ""
+    output: list[_Item] = msgspec.field(default_factory=list)  # of a plain answer
+    delta: Any = None  # of an event
+
+
 _decoder = msgspec.json.Decoder(_Response)
+_words_decoder = msgspec.json.Decoder(_Spoken)
 _event_decoder = msgspec.json.Decoder(_Event)
 
 
@@ -46,6 +66,20 @@ def read(body: bytes) -> Reading:
         return _reading(_decoder.decode(body))
     except msgspec.MsgspecError:
         return Reading()
+
+
+def words_of(payload: bytes) -> str:
+    """Return the text of a plain answer's messages, or of an event."""
+    try:
+        spoken = _words_decoder.decode(payload)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return ""
+    if spoken.type:
+        is_text = spoken.type == _TEXT_DELTA and isinstance(spoken.delta, str)
+        return spoken.delta if is_text else ""
+    messages = (item.content or () for item in spoken.output if item.type == "message")
+    parts = (part for content in messages for part in content)
+    return "".join(part.text for part in parts if part.type == "output_text")
 
 
 class ResponsesReader(StreamReader):
@@ -97,5 +131,6 @@ RESPONSES = Dialect(
     },
     read=read,
     stream_reader=ResponsesReader,
+    words_of=words_of,
 )
 """An input of text or items."""

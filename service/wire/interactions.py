@@ -15,7 +15,7 @@ class TextObject(msgspec.Struct, frozen=True, kw_only=True):
     """What was asked and answered."""
 
     request: dict[str, Any]
-    """The request's `messages` or `prompt`, and its `tools`."""
+    """What the model was told, as it came: `messages`, `prompt` or `input`, and `tools`."""
     answer: str
     """The answer's text."""
 

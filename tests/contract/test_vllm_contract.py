@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from registry.errors import EngineError
+from service.answer_text import AnswerText
 from service.dialects.table import DIALECTS_BY_PATH
 from service.vllm import Engine
 from tests.fakes.vllm import FakeVllm
@@ -262,6 +263,21 @@ async def test_other_dialects_streams_are_read_to_their_end(peer: Peer, path: st
     assert reader.finish_reason
 
 
+@pytest.mark.parametrize("path", [CHAT, COMPLETIONS, "/v1/messages", "/v1/responses"])
+async def test_a_stream_has_the_words_of_a_plain_answer(peer: Peer, path: str) -> None:
+    """Both are found where the dialect says, and the bytes that are no words are passed over."""
+    dialect, body = DIALECTS_BY_PATH[path], _asking(path, "f" * 32)
+    _, plain = await ask(peer, path, body)
+    text = AnswerText(dialect.words_of, limit=1000)
+    reader = dialect.stream_reader(listener=text.feed)
+    sent = json.dumps({**body, "stream": True}).encode()
+    async with peer.engine.generate(path, sent, "f" * 32) as upstream:
+        async for chunk in upstream.chunks():
+            reader.feed(chunk)
+    assert text.value
+    assert text.value == dialect.words_of(json.dumps(plain).encode())
+
+
 @pytest.mark.parametrize("path", ["/v1/messages", "/v1/messages/count_tokens", "/tokenize"])
 async def test_other_dialects_do_not_find_an_unknown_model(peer: Peer, path: str) -> None:
     """404, which makes the service load the version again."""
@@ -291,6 +307,9 @@ async def test_tokens_are_counted_and_turned_back(peer: Peer) -> None:
 
 
 def _asking(path: str, request_id: str) -> dict[str, Any]:
-    if path == "/v1/messages":
+    if path in {CHAT, "/v1/messages"}:
         return {"model": BASE, **ASK}
-    return {"model": BASE, "input": "Say yes.", "request_id": "resp_" + request_id}
+    if path == COMPLETIONS:
+        return {"model": BASE, "prompt": "Say yes.", "max_tokens": 6, "temperature": 0}
+    asked = {"model": BASE, "input": "Say yes.", "temperature": 0}
+    return {**asked, "request_id": "resp_" + request_id}

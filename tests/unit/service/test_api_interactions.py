@@ -11,6 +11,7 @@ from litestar import Litestar
 
 from registry.records import Arm, Interaction, Scope
 from registry.store import Store
+from service.dialects.table import DIALECTS_BY_PATH
 from service.kept_text import KeptText
 from service.texts import Texts
 from tests.service_api import Connect
@@ -83,6 +84,37 @@ async def test_a_text_is_kept_once_the_project_opts_in(tmp_path: Path, *, stream
         "answer": "Your card is on its way.",
     }
     assert after["features"]["prompt_characters"] == 2
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    ("path", "said", "characters"),
+    [
+        ("/v1/completions", {"prompt": "hi"}, 2),
+        ("/v1/responses", {"instructions": "Be brief.", "input": "hi"}, 12),
+        (
+            "/v1/messages",
+            {"system": "Be brief.", "messages": [{"role": "user", "content": "hi"}]},
+            12,
+        ),
+    ],
+)
+async def test_a_text_is_kept_of_every_endpoint(
+    tmp_path: Path, path: str, said: dict[str, Any], characters: int, *, stream: bool
+) -> None:
+    """What the model was told, as it came, and what it said."""
+    async with serving(tmp_path) as running:
+        await running.client.put("/v1/project", json={"text_share": 1})
+        body = {"model": BASE, "max_tokens": 20, "user": "secret", "stream": stream, **said}
+        async with running.client.post(path, json=body) as response:
+            assert response.status == 200
+            await response.read()
+            name = DIALECTS_BY_PATH[path].id_prefix + response.headers["x-request-id"]
+        await running.services.interaction_log.flush()
+        async with running.client.get(f"{INTERACTIONS}/{name}") as response:
+            found = await response.json()
+    assert found["text"] == {"request": said, "answer": "Your card is on its way."}
+    assert found["features"]["prompt_characters"] == characters
 
 
 async def test_interactions_are_listed_for_their_project(

@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 
-from service.dialects.choices import CHAT, ChoicesReader
+from service.dialects.choices import CHAT, COMPLETIONS, ChoicesReader
+from service.dialects.dialect import Dialect
 from service.dialects.messages import MESSAGES
 from service.dialects.responses import RESPONSES
 from service.dialects.table import DIALECTS, DIALECTS_BY_PATH
+from service.dialects.tokens import TOKENIZE
 from service.streaming import Usage
 
 USAGE = {"input_tokens": 3, "output_tokens": 2}
@@ -22,6 +24,7 @@ def named(event: dict[str, Any], separators: tuple[str, str] = (",", ":")) -> by
 
 DELTA = named({"type": "content_block_delta", "delta": {"type": "text_delta", "text": "x"}})
 END = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": USAGE}
+TEXT_BLOCK = {"type": "text", "text": "a"}
 STOP = named({"type": "message_stop"})
 COMPLETED = {"type": "response.completed", "response": {"status": "completed", "usage": USAGE}}
 
@@ -118,3 +121,48 @@ def test_words_in_a_text_are_not_taken_for_fields() -> None:
     assert (reader.usage, reader.finish_reason) == (None, None)
     assert not reader.is_done
     assert not reader.has_failed
+
+
+@pytest.mark.parametrize(
+    ("dialect", "payload", "words"),
+    [
+        (CHAT, {"choices": [{"index": 1, "delta": {"content": "b"}}]}, ""),
+        (CHAT, {"choices": [{"index": 0, "delta": {"content": None}}]}, ""),
+        (CHAT, {"choices": [{"message": {"content": "a", "tool_calls": [{}]}}]}, "a"),
+        (COMPLETIONS, {"choices": [{"index": 0, "text": "a"}]}, "a"),
+        (MESSAGES, {"content": [TEXT_BLOCK, {"type": "tool_use", "input": {}}, TEXT_BLOCK]}, "aa"),
+        (MESSAGES, {"content": [{"type": "thinking", "thinking": "hm"}]}, ""),
+        (MESSAGES, {"content": [{"type": "tool_use", "input": {"a": 1}}]}, ""),
+        (MESSAGES, {"delta": {"type": "text_delta", "text": "a"}}, "a"),
+        (MESSAGES, {"delta": {"type": "thinking_delta", "thinking": "hm"}}, ""),
+        (MESSAGES, {"delta": {"type": "input_json_delta", "partial_json": "{"}}, ""),
+        (MESSAGES, {"delta": {"stop_reason": "end_turn"}, "type": "message_delta"}, ""),
+        (RESPONSES, {"type": "response.output_text.delta", "delta": "a"}, "a"),
+        (RESPONSES, {"type": "response.function_call_arguments.delta", "delta": "{"}, ""),
+        (RESPONSES, {"type": "response.reasoning_text.delta", "delta": "hm"}, ""),
+        (
+            RESPONSES,
+            {
+                "output": [
+                    {"type": "reasoning", "content": [{"type": "reasoning_text", "text": "hm"}]},
+                    {"type": "function_call", "arguments": "{}"},
+                    {"type": "message", "content": [{"type": "output_text", "text": "a"}]},
+                ]
+            },
+            "a",
+        ),
+        (TOKENIZE, {"tokens": [1]}, ""),
+    ],
+)
+def test_only_what_the_model_says_are_words(
+    dialect: Dialect, payload: dict[str, Any], words: str
+) -> None:
+    """Thoughts, calls of tools and other alternatives are none."""
+    assert dialect.words_of(json.dumps(payload).encode()) == words
+
+
+@pytest.mark.parametrize("dialect", DIALECTS, ids=lambda each: each.name)
+@pytest.mark.parametrize("payload", [b"[DONE]", b"", b"[]", b'{"content":5,"choices":7,"type":[]}'])
+def test_what_cannot_be_read_has_no_words(dialect: Dialect, payload: bytes) -> None:
+    """And breaks nothing."""
+    assert dialect.words_of(payload) == ""

@@ -81,7 +81,7 @@ def test_the_mean_log_probability_is_read(logprobs: object, mean: float | None) 
 
 def test_a_stream_adds_up_its_log_probabilities() -> None:
     """Over all its events."""
-    notes = AnswerNotes(wants_text=False, wants_logprobs=True)
+    notes = AnswerNotes(None, wants_logprobs=True)
     reader = ChoicesReader(listener=notes.feed)
     for value in (-1.0, -2.0, -6.0):
         event = {"choices": [{"logprobs": {"content": [{"logprob": value}]}}]}

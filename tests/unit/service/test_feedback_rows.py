@@ -123,3 +123,15 @@ def test_beyond_the_limit_rows_are_counted() -> None:
     made = collected(judged("a", score=1), judged("b", score=1), max_rows=1)
     assert (len(made.rows), made.skipped) == (1, {Skip.OVER_LIMIT: 1})
     assert made.is_full
+
+
+def test_requests_in_other_words_teach_the_same_row() -> None:
+    """Anthropic's and responses' become conversations, the instructions first."""
+    said = "Where is my card?"
+    requests: list[dict[str, Any]] = [
+        {"system": "Be brief.", "messages": [{"role": "user", "content": said}]},
+        {"instructions": "Be brief.", "input": said},
+    ]
+    made = [rows(collected(judged(score=1, request=request))) for request in requests]
+    assert made[0] == made[1]
+    assert [each["role"] for each in made[0][0]["messages"]] == ["system", "user", "assistant"]
