@@ -3,27 +3,26 @@
 It refuses to know how any of it works, and imports nothing heavy: its first word comes at once.
 """
 
-import asyncio
 import os
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
-from pydantic import SecretStr, ValidationError
+from pydantic import SecretStr
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from registry.errors import GraftlineError
-from registry.records import Scope
 from registry.settings import Settings, child_environment
+from service import key_commands
 from service.stack import preflight
 from service.stack.display import Display
 from service.stack.programs import engine_program, programs_of, shared_environment
 from service.stack.readiness import answers
 from service.stack.run import run
+from service.terminal import DataDir, fail, read_settings
 
 app = typer.Typer(
     help="Fine-tune, serve, compare and watch language models on your own machines.",
@@ -31,12 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-keys = typer.Typer(help="Make, list and revoke API keys.", no_args_is_help=True)
-app.add_typer(keys, name="keys")
-
-DataDir = Annotated[
-    Path | None, typer.Option(help="Folder for database, files, adapters, logs and keys.")
-]
+app.add_typer(key_commands.app, name="keys")
 
 
 @app.command()
@@ -168,87 +162,11 @@ def import_adapter(
         typer.echo(notice, err=True)
 
 
-@keys.command(name="create")
-def create_key(
-    *,
-    project: Annotated[str, typer.Option(help="Project the key acts in.")] = "default",
-    scope: Annotated[
-        list[Scope] | None, typer.Option(help="What it may do; repeat it for several scopes.")
-    ] = None,
-    name: Annotated[str, typer.Option(help="What you call it.")] = "command line",
-    data_dir: DataDir = None,
-) -> None:
-    """Make a key and print its secret, once."""
-    from service.stack import keyring  # noqa: PLC0415 - the store takes half a second to import
-
-    settings = read_settings(data_dir=data_dir)
-    scopes = scope or [Scope.INFERENCE]
-    try:
-        made = asyncio.run(keyring.create(settings, project=project, scopes=scopes, name=name))
-    except GraftlineError as exc:
-        fail(str(exc))
-    typer.echo(made.secret)
-    granted = ", ".join(made.key.scopes)
-    typer.echo(f"{made.key.id}: {granted} in project '{project}'. It is shown once.", err=True)
-
-
-@keys.command(name="list")
-def list_keys(*, data_dir: DataDir = None) -> None:
-    """List the keys that open something."""
-    from service.stack import keyring  # noqa: PLC0415 - the store takes half a second to import
-
-    try:
-        found = asyncio.run(keyring.valid(read_settings(data_dir=data_dir)))
-    except GraftlineError as exc:
-        fail(str(exc))
-    table = Table("Id", "Project", "Scopes", "Name")
-    for key in found:
-        table.add_row(key.id, escape(key.project), ", ".join(key.scopes), escape(key.name))
-    Console().print(table)
-
-
-@keys.command(name="revoke")
-def revoke_key(
-    identifier: Annotated[str, typer.Argument(help="The key's id.")], *, data_dir: DataDir = None
-) -> None:
-    """Revoke a key; running services refuse it within a second."""
-    from service.stack import keyring  # noqa: PLC0415 - the store takes half a second to import
-
-    try:
-        asyncio.run(keyring.revoke(read_settings(data_dir=data_dir), identifier))
-    except GraftlineError as exc:
-        fail(str(exc))
-    typer.echo(f"{identifier} is revoked.")
-
-
-def read_settings(**chosen: object) -> Settings:
-    """Return the settings from the environment, with the command line's choices over them."""
-    given = {name: value for name, value in chosen.items() if value is not None}
-    try:
-        return Settings(**given)  # type: ignore[arg-type] # pydantic checks each value
-    except ValidationError as exc:
-        faults = exc.errors(include_input=False)
-        fail("\n".join(_setting_fault(fault["loc"], fault["msg"]) for fault in faults))
-
-
-def _setting_fault(place: tuple[int | str, ...], message: str) -> str:
-    """Return a fault with its variable; one of several settings together names them itself."""
-    if not place:
-        return message.removeprefix("Value error, ")
-    return f"GRAFTLINE_{'_'.join(map(str, place)).upper()}: {message}"
-
-
 def _admin_key(settings: Settings) -> str:
     try:
         return settings.admin_key_file.read_text().strip()
     except OSError:
         fail(f"There is no key in {settings.data_dir}. Name the folder (--data-dir) or a key.")
-
-
-def fail(message: str) -> NoReturn:
-    """Print a fault and end with status 1."""
-    Console(stderr=True).print(f"Error: {message}", markup=False, highlight=False, soft_wrap=True)
-    sys.exit(1)
 
 
 def main() -> None:

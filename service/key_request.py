@@ -1,17 +1,18 @@
 """What a key must satisfy: its project, name, scopes, end and limits.
 
-It refuses to know the store and the clock: records and the present time are handed in.
+It refuses to know the store, the clock and secrets: records, times and hashes are handed in.
 """
 
 import re
 from collections.abc import Iterable
 
+import msgspec
 from msgspec import UNSET, UnsetType
 
 from registry.errors import Conflict, Invalid
 from registry.records import ANY_PROJECT, ApiKey, Scope
 from service.bootstrap import DEFAULT_PROJECT
-from service.wire.keys import UpdateKey
+from service.wire.keys import CreateKey, UpdateKey
 
 _PROJECT = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 _MAX_NAME = 100
@@ -36,6 +37,8 @@ def check_operator_stays(key: ApiKey, keys: Iterable[ApiKey]) -> None:
     Raises:
         Conflict: It is the last one; nobody locks everybody out.
     """
+    if not is_operator(key) or key.expires_at is not None:
+        return
     others = (other for other in keys if other.id != key.id and other.expires_at is None)
     if not any(is_operator(other) for other in others):
         message = (
@@ -70,10 +73,55 @@ def project_for(caller: ApiKey, wanted: str | None) -> str:
     if not is_operator(caller):
         message = "Only an admin key of the project 'default' makes keys for other projects."
         raise Invalid(message, "project")
-    if not _PROJECT.fullmatch(wanted):
+    return checked_project(wanted)
+
+
+def checked_project(name: str) -> str:
+    """Return a project's name.
+
+    Raises:
+        Invalid: It is none.
+    """
+    if not _PROJECT.fullmatch(name):
         message = "A project's name has 1 to 64 lower-case letters, digits and dashes."
         raise Invalid(message, "project")
-    return wanted
+    return name
+
+
+def new_key(
+    request: CreateKey, *, identifier: str, project: str, secret_sha256: str, now: int
+) -> ApiKey:
+    """Return the record of a new key.
+
+    Raises:
+        Invalid: A field of the request is at fault.
+    """
+    return ApiKey(
+        id=identifier,
+        project=project,
+        name=checked_name(request.name),
+        secret_sha256=secret_sha256,
+        scopes=checked_scopes(request.scopes),
+        created_at=now,
+        expires_at=end_of(request.expires_at, request.expires_in_seconds, now),
+        requests_per_minute=checked_limit("requests_per_minute", request.requests_per_minute),
+        tokens_per_minute=checked_limit("tokens_per_minute", request.tokens_per_minute),
+    )
+
+
+def successor_of(key: ApiKey, *, identifier: str, secret_sha256: str, now: int) -> ApiKey:
+    """Return the record of a key's successor: the same project, scopes and limits.
+
+    A successor of a key with an end lives as long as that key was made to live.
+    """
+    lifetime = None if key.expires_at is None else max(1, key.expires_at - key.created_at)
+    return msgspec.structs.replace(
+        key,
+        id=identifier,
+        secret_sha256=secret_sha256,
+        created_at=now,
+        expires_at=None if lifetime is None else now + lifetime,
+    )
 
 
 def checked_name(name: str) -> str:

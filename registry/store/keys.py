@@ -3,6 +3,8 @@
 It refuses to know the secrets: only their hashes are stored.
 """
 
+from collections.abc import Callable, Sequence
+
 import msgspec
 from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
@@ -13,6 +15,9 @@ from registry.records import ApiKey
 from registry.store import tables
 from registry.store.database import Database
 from registry.store.rows import add, fetch_all, fetch_first
+
+Check = Callable[[ApiKey, Sequence[ApiKey]], None]
+"""Is given a key that is about to change and every key that was not revoked; raises to refuse."""
 
 
 class Keys:
@@ -57,15 +62,22 @@ class Keys:
         async with self._database.read() as connection:
             return await _present(connection, identifier)
 
-    async def change(self, identifier: str, **changes: object) -> ApiKey:
+    async def change(
+        self, identifier: str, *, check: Check | None = None, **changes: object
+    ) -> ApiKey:
         """Change fields of a key that was not revoked, and return it.
+
+        Args:
+            identifier: The key.
+            check: What must hold of all keys; nobody else changes any until this change is stored.
+            changes: New values, by field.
 
         Raises:
             NotFound: There is none.
         """
         table = tables.api_keys
         async with self._database.write() as connection:
-            present = await _present(connection, identifier)
+            present = await _checked(connection, identifier, check)
             if changes:
                 await connection.execute(
                     update(table).where(table.c.id == identifier).values(**changes)
@@ -95,19 +107,41 @@ class Keys:
             query = select(func.count()).select_from(tables.api_keys)
             return (await connection.execute(query)).scalar_one()
 
-    async def revoke(self, identifier: str, *, project: str, at: int) -> None:
-        """Revoke a key; a second call changes nothing.
+    async def revoke(self, identifier: str, *, at: int, check: Check | None = None) -> None:
+        """Revoke a key.
+
+        Args:
+            identifier: The key.
+            at: Unix time in seconds.
+            check: As in `change`.
 
         Raises:
-            NotFound: The project has no such key.
+            NotFound: There is no such key, or it was revoked.
         """
         table = tables.api_keys
-        chosen = (table.c.id == identifier) & (table.c.project == project)
         async with self._database.write() as connection:
-            moment = func.coalesce(table.c.revoked_at, at)
-            done = await connection.execute(update(table).where(chosen).values(revoked_at=moment))
-            if not done.rowcount:
-                raise NotFound("API key", identifier)
+            await _checked(connection, identifier, check)
+            await connection.execute(
+                update(table).where(table.c.id == identifier).values(revoked_at=at)
+            )
+
+
+async def _checked(connection: AsyncConnection, identifier: str, check: Check | None) -> ApiKey:
+    """Return a key, once a check of all keys passed; until the end they stay as they are.
+
+    PostgreSQL locks the rows, all in one order: two that check at once would else both find the
+    other one's key, and together take away the last. SQLite has one writer at a time.
+    """
+    if check is None:
+        return await _present(connection, identifier)
+    table = tables.api_keys
+    query = select(table).where(table.c.revoked_at.is_(None)).order_by(table.c.seq)
+    keys = await fetch_all(connection, query.with_for_update(), ApiKey)
+    for key in keys:
+        if key.id == identifier:
+            check(key, keys)
+            return key
+    raise NotFound("API key", identifier)
 
 
 async def _present(connection: AsyncConnection, identifier: str) -> ApiKey:

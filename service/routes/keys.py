@@ -5,7 +5,6 @@ It refuses to know secrets: one is shown once, and only its hash is stored.
 
 import time
 
-import msgspec
 from litestar import Router, delete, get, patch, post
 from litestar.params import FromPath, JSONBody
 
@@ -24,18 +23,12 @@ from service.wire.lists import Deleted, ListOf
 async def create_key(services: Parts, caller: Caller, data: JSONBody[CreateKey]) -> KeyObject:
     """Make a key. The answer is the only place where its secret is ever shown."""
     secret, now = new_secret(), int(time.time())
-    key = ApiKey(
-        id=new_id("key"),
+    key = key_request.new_key(
+        data,
+        identifier=new_id("key"),
         project=key_request.project_for(caller, data.project),
-        name=key_request.checked_name(data.name),
         secret_sha256=hash_secret(secret),
-        scopes=key_request.checked_scopes(data.scopes),
-        created_at=now,
-        expires_at=key_request.end_of(data.expires_at, data.expires_in_seconds, now),
-        requests_per_minute=key_request.checked_limit(
-            "requests_per_minute", data.requests_per_minute
-        ),
-        tokens_per_minute=key_request.checked_limit("tokens_per_minute", data.tokens_per_minute),
+        now=now,
     )
     await services.store.keys.add(key)
     await services.keyring.refresh()
@@ -56,10 +49,11 @@ async def update_key(
     """Change name, end or limits; the change holds from the moment of the answer."""
     key = await _get(services, caller, key_id)
     changes = key_request.changes_of(data, int(time.time()))
+    check = None
     if changes.get("expires_at") is not None:
         key_request.check_lent(key)
-        key_request.check_operator_stays(key, await services.store.keys.valid())
-    changed = await services.store.keys.change(key_id, **changes)
+        check = key_request.check_operator_stays
+    changed = await services.store.keys.change(key_id, check=check, **changes)
     await services.keyring.refresh()
     return key_object(changed)
 
@@ -78,14 +72,9 @@ async def rotate_key(
     key, now = await _get(services, caller, key_id), int(time.time())
     key_request.check_lent(key)
     grace = (data or RotateKey()).grace_seconds
-    lifetime = None if key.expires_at is None else max(1, key.expires_at - key.created_at)
     secret = new_secret()
-    successor = msgspec.structs.replace(
-        key,
-        id=new_id("key"),
-        secret_sha256=hash_secret(secret),
-        created_at=now,
-        expires_at=None if lifetime is None else now + lifetime,
+    successor = key_request.successor_of(
+        key, identifier=new_id("key"), secret_sha256=hash_secret(secret), now=now
     )
     end = key_request.end_of_grace(grace, now)
     await services.store.keys.rotate(key_id, successor, expires_at=end)
@@ -96,9 +85,9 @@ async def rotate_key(
 @delete("/{key_id:str}", status_code=200)
 async def revoke_key(services: Parts, caller: Caller, key_id: FromPath[str]) -> Deleted:
     """Revoke a key; it opens nothing from the moment of the answer."""
-    key = await _get(services, caller, key_id)
-    key_request.check_operator_stays(key, await services.store.keys.valid())
-    await services.store.keys.revoke(key_id, project=key.project, at=int(time.time()))
+    await _get(services, caller, key_id)
+    check = key_request.check_operator_stays
+    await services.store.keys.revoke(key_id, at=int(time.time()), check=check)
     await services.keyring.refresh()
     return Deleted(id=key_id, object="api_key")
 
