@@ -6,6 +6,7 @@ It refuses to know what the files mean, and holds no more than a piece of each i
 import hashlib
 import os
 from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
@@ -41,8 +42,7 @@ class FilePart:
         """Largest content, in bytes."""
         self._hash = hashlib.sha256()
         self._pending = bytearray()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._stream: BinaryIO = path.open("wb")
+        self._stream: BinaryIO | None = None
 
     @property
     def sha256(self) -> str:
@@ -66,23 +66,42 @@ class FilePart:
             raise TooLarge(self.limit_bytes, self.setting)
 
     def write(self) -> None:
-        """Write what waits."""
+        """Write what waits.
+
+        Raises:
+            StorageFull: The disk has no room for it.
+        """
         with storage_errors(self.path):
             self._hash.update(self._pending)
-            self._stream.write(self._pending)
+            self._opened().write(self._pending)
         self._pending.clear()
 
     def finish(self) -> None:
-        """Write what waits and make all of it durable."""
+        """Write what waits and make all of it durable; a file that was not sent is not made.
+
+        Raises:
+            StorageFull: The disk has no room for it.
+        """
+        if self.filename is None:
+            return
         self.write()
         with storage_errors(self.path):
-            self._stream.flush()
-            os.fsync(self._stream.fileno())
+            stream = self._opened()
+            stream.flush()
+            os.fsync(stream.fileno())
 
     def close(self) -> None:
         """Forget the file; what was not moved away is deleted."""
-        self._stream.close()
+        if self._stream is not None:
+            with suppress(OSError):  # what a full disk did not take is not wanted any more
+                self._stream.close()
         self.path.unlink(missing_ok=True)
+
+    def _opened(self) -> BinaryIO:
+        if self._stream is None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._stream = self.path.open("wb")
+        return self._stream
 
 
 class Form:

@@ -39,7 +39,14 @@ async def sweep(settings: Settings, store: Store) -> int:
 
 def _older_than(adapters: Path, oldest: float) -> list[Path]:
     found = [*adapters.glob("import-*"), *adapters.glob(".import-*.part")]
-    return [path for path in found if path.stat().st_mtime < oldest]
+    return [path for path in found if _is_older(path, oldest)]
+
+
+def _is_older(path: Path, oldest: float) -> bool:
+    try:
+        return path.stat().st_mtime < oldest
+    except FileNotFoundError:  # its import ended, or another process swept it
+        return False
 
 
 def _remove(path: Path) -> None:

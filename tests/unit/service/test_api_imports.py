@@ -1,15 +1,21 @@
 """`POST /v1/adapters`: what is published, what is refused, and what is left behind."""
 
+import errno
 from pathlib import Path
 
 import httpx
 import numpy as np
+import pytest
 
-from registry.artifacts import verify
+from registry import artifacts
+from registry.artifacts import MANIFEST, verify
 from registry.records import Scope
 from registry.settings import Settings
 from tests.adapter_folders import UNSLOTH, tensors, write
+from tests.full_disk import limited_file_size
 from tests.service_api import Connect
+
+LIMIT_BYTES = 5 * 1024 * 1024
 
 
 async def send(
@@ -107,3 +113,40 @@ async def test_an_unknown_heldout_file_is_refused(
     """The parameter is named."""
     answer = await send(client, write(tmp_path / "lora"), heldout_file="file-none")
     assert answer.json()["error"]["param"] == "heldout_file"
+
+
+@pytest.mark.parametrize("excess", [1, 100, LIMIT_BYTES])
+async def test_a_disk_that_fills_during_the_upload_is_named(
+    client: httpx.AsyncClient, settings: Settings, tmp_path: Path, excess: int
+) -> None:
+    """The error says so, wherever in the file it happens, and nothing is left."""
+    folder = write(tmp_path / "lora")
+    (folder / "adapter_model.safetensors").write_bytes(bytes(LIMIT_BYTES + excess))
+    with limited_file_size(LIMIT_BYTES):
+        answer = await send(client, folder)
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"]) == (507, "storage_full")
+    assert "No space left" in error["message"]
+    assert left(settings) == []
+
+
+async def test_a_disk_that_fills_while_publishing_shows_nothing(
+    client: httpx.AsyncClient,
+    settings: Settings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The manifest is written last: without room for it there is no version and no folder."""
+
+    def full(path: Path, content: bytes) -> None:
+        assert path.name == MANIFEST
+        raise OSError(errno.ENOSPC, f"no room for {len(content)} bytes")
+
+    folder = write(tmp_path / "lora")
+    with monkeypatch.context() as patched:
+        patched.setattr(artifacts, "write_file", full)
+        answer = await send(client, folder)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (507, "storage_full")
+    assert left(settings) == []
+    assert (await client.get("/v1/adapters")).json()["data"] == []
+    assert (await send(client, folder)).status_code == 200

@@ -1,9 +1,6 @@
 """The stages of a job around its training: repeated, cancelled, out of room."""
 
 import json
-import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 
@@ -18,6 +15,7 @@ from registry.lifecycle import JobStatus
 from registry.records import DataFile, FineTuningJob, JobEvent, Purpose
 from registry.settings import Settings
 from registry.store import Store
+from tests.full_disk import limited_file_size
 from trainer.metrics import TrainerMetrics
 from trainer.preparation import Preparation
 from trainer.protocol import HistoryRow, Result, TrainedVersion
@@ -110,17 +108,6 @@ def write_result(settings: Settings) -> Workplace:
     )
     place.outcome.write_bytes(msgspec.json.encode(result))
     return place
-
-
-@contextmanager
-def limited_file_size(limit: int) -> Iterator[None]:
-    """Let no file grow beyond a limit, as if the disk were full."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 async def test_validation_queues_the_job(worker: Worker, store: Store) -> None:
