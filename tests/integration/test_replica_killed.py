@@ -42,11 +42,11 @@ class Seen:
     """What may not be."""
 
 
-async def ask(running: Serving, marker: Marker, seen: Seen, *, stream: bool) -> None:
-    """Ask the marker's version and judge what comes."""
+async def ask(running: Serving, marker: Marker, seen: Seen, who: int, *, stream: bool) -> None:
+    """Ask the marker's version, each client in words of its own, and judge what comes."""
     body = {
         "model": version_of(marker),
-        "messages": [{"role": "user", "content": "Write one word."}],
+        "messages": [{"role": "user", "content": f"{who}. Write one word."}],
         "max_tokens": TOKENS,
         "temperature": 0,
         "ignore_eos": True,
@@ -72,13 +72,13 @@ async def ask(running: Serving, marker: Marker, seen: Seen, *, stream: bool) -> 
 async def clients(running: Serving, marker: Marker, seen: Seen, until: int) -> None:
     """Ask from several clients, half of them streaming, until so many answers were whole."""
 
-    async def client(*, stream: bool) -> None:
+    async def client(number: int) -> None:
         while seen.whole < until:
-            await ask(running, marker, seen, stream=stream)
+            await ask(running, marker, seen, number, stream=number % 2 == 0)
 
     async with asyncio.TaskGroup() as group:
         for number in range(CLIENTS):
-            group.create_task(client(stream=number % 2 == 0))
+            group.create_task(client(number))
 
 
 async def test_a_killed_replica_costs_no_request(
