@@ -6,15 +6,19 @@ It refuses to know which of them are loaded: that is observed from the engine.
 import msgspec
 from sqlalchemy import or_, select, update
 
-from registry.errors import Conflict, IllegalTransition, InUse, NotFound
-from registry.lifecycle import ADAPTER_MOVES, AdapterStatus, sources
+from registry.errors import Conflict, InUse, NotFound
+from registry.lifecycle import ADAPTER_MOVES, AdapterStatus
 from registry.records import AdapterVersion
 from registry.store import tables
 from registry.store.database import Database
+from registry.store.moves import Moves
 from registry.store.rows import Page, add, fetch_all, fetch_first, fetch_page
 
 _USABLE = [AdapterStatus.PUBLISHED, AdapterStatus.READY]
 _LEAVING = [AdapterStatus.RETIRED, AdapterStatus.DELETED]
+_MOVES = Moves(
+    record=AdapterVersion, table=tables.adapters, key="name", called="model", legal=ADAPTER_MOVES
+)
 
 
 class Adapters:
@@ -94,25 +98,18 @@ class Adapters:
             InUse: A deployment points at it.
             IllegalTransition: It is retired already.
         """
-        table, users = tables.adapters, tables.deployments
-        query = select(table).where(table.c.name == name, table.c.project == project)
+        users = tables.deployments
         pointing = select(users.c.name).where(
             or_(users.c.stable == name, users.c.candidate == name, users.c.shadow == name)
         )
         async with self._database.write() as connection:
             # The row's lock keeps a deployment from starting to point at it meanwhile: see
             # `Deployments`, which takes the same lock before it stores a pointer.
-            present = await fetch_first(connection, query.with_for_update(), AdapterVersion)
-            if present is None:
-                raise NotFound("model", name)
-            if present.status not in sources(ADAPTER_MOVES, AdapterStatus.RETIRED):
-                raise IllegalTransition("model", name, present.status, AdapterStatus.RETIRED)
+            await _MOVES.movable(connection, name, AdapterStatus.RETIRED, project)
             user = (await connection.execute(pointing.limit(1))).scalar()
             if user is not None:
                 raise InUse("model", name, f"the deployment '{user}'")
-            change = update(table).where(table.c.name == name)
-            await connection.execute(change.values(status=AdapterStatus.RETIRED))
-        return msgspec.structs.replace(present, status=AdapterStatus.RETIRED)
+            return await _MOVES.move(connection, name, AdapterStatus.RETIRED, {}, project)
 
     async def pin(self, name: str, *, project: str, pinned: bool) -> AdapterVersion:
         """Pin a version, or unpin it; a second call changes nothing.
@@ -147,15 +144,5 @@ class Adapters:
             NotFound: There is no such version.
             IllegalTransition: The lifecycle table forbids the move from its present state.
         """
-        table = tables.adapters
-        query = select(table).where(table.c.name == name).with_for_update()
-        values = {key: msgspec.to_builtins(value) for key, value in changes.items()}
         async with self._database.write() as connection:
-            present = await fetch_first(connection, query, AdapterVersion)
-            if present is None:
-                raise NotFound("model", name)
-            if present.status not in sources(ADAPTER_MOVES, to):
-                raise IllegalTransition("model", name, present.status, to)
-            change = update(table).where(table.c.name == name).values(status=to, **values)
-            await connection.execute(change)
-        return msgspec.structs.replace(present, status=to, **changes)
+            return await _MOVES.move(connection, name, to, changes)

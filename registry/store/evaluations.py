@@ -5,18 +5,25 @@ It refuses to know how a verdict is reached.
 
 from collections.abc import Sequence
 
-import msgspec
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, select
 from sqlalchemy.exc import IntegrityError
 
-from registry.errors import IllegalTransition, NotFound
-from registry.lifecycle import EVALUATION_MOVES, EvaluationStatus, sources
+from registry.errors import NotFound
+from registry.lifecycle import EVALUATION_MOVES, EvaluationStatus
 from registry.records import Evaluation, EvaluationRow
 from registry.store import tables
 from registry.store.database import Database
+from registry.store.moves import Moves
 from registry.store.rows import Page, add, fetch_all, fetch_first, fetch_page
 
 _UNFINISHED = [EvaluationStatus.QUEUED, EvaluationStatus.RUNNING]
+_MOVES = Moves(
+    record=Evaluation,
+    table=tables.evaluations,
+    key="id",
+    called="evaluation",
+    legal=EVALUATION_MOVES,
+)
 
 
 class Evaluations:
@@ -86,18 +93,8 @@ class Evaluations:
             NotFound: There is no such evaluation.
             IllegalTransition: The lifecycle table forbids the move from its present state.
         """
-        table = tables.evaluations
-        query = select(table).where(table.c.id == identifier).with_for_update()
-        values = {name: msgspec.to_builtins(value) for name, value in changes.items()}
         async with self._database.write() as connection:
-            present = await fetch_first(connection, query, Evaluation)
-            if present is None:
-                raise NotFound("evaluation", identifier)
-            if present.status not in sources(EVALUATION_MOVES, to):
-                raise IllegalTransition("evaluation", identifier, present.status, to)
-            change = update(table).where(table.c.id == identifier).values(status=to, **values)
-            await connection.execute(change)
-        return msgspec.structs.replace(present, status=to, **changes)
+            return await _MOVES.move(connection, identifier, to, changes)
 
     async def add_row(self, row: EvaluationRow) -> None:
         """Store one answer, in place of an earlier one of the same arm and row."""

@@ -10,13 +10,21 @@ import msgspec
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from registry.errors import IllegalTransition, NotFound
-from registry.lifecycle import JOB_MOVES, JobStatus, is_final, sources
+from registry.errors import NotFound
+from registry.lifecycle import JOB_MOVES, JobStatus, is_final
 from registry.records import AdapterVersion, FineTuningJob, JobCheckpoint, JobEvent
 from registry.store import tables
 from registry.store.database import Database
+from registry.store.moves import Moves
 from registry.store.rows import Page, add, fetch_all, fetch_first, fetch_page
 
+_MOVES = Moves(
+    record=FineTuningJob,
+    table=tables.jobs,
+    key="id",
+    called="fine-tuning job",
+    legal=JOB_MOVES,
+)
 _OPEN = [status for status in JobStatus if not is_final(JOB_MOVES, status)]
 
 
@@ -153,13 +161,9 @@ class Jobs:
             )
 
 
-async def _get(
-    connection: AsyncConnection, identifier: str, project: str | None, *, lock: bool = False
-) -> FineTuningJob:
+async def _get(connection: AsyncConnection, identifier: str, project: str | None) -> FineTuningJob:
     table = tables.jobs
     query = select(table).where(table.c.id == identifier)
-    if lock:  # two movers on PostgreSQL would otherwise both see the old state
-        query = query.with_for_update()
     if project is not None:
         query = query.where(table.c.project == project)
     found = await fetch_first(connection, query, FineTuningJob)
@@ -176,18 +180,10 @@ async def _move(
     project: str | None,
     changes: dict[str, object],
 ) -> FineTuningJob:
-    present = await _get(connection, identifier, project, lock=True)
-    if present.status not in sources(JOB_MOVES, to):
-        raise IllegalTransition("fine-tuning job", identifier, present.status, to)
-    table = tables.jobs
-    await connection.execute(
-        update(table)
-        .where(table.c.id == identifier, table.c.status == present.status)
-        .values(status=to, **_builtins(changes))
-    )
+    job = await _MOVES.move(connection, identifier, to, changes, project)
     if event is not None:
         await add(connection, tables.job_events, event)
-    return await _get(connection, identifier, project)
+    return job
 
 
 def _builtins(changes: dict[str, object]) -> dict[str, Any]:
