@@ -51,7 +51,7 @@ unit: $(READY) ## The fast tests: no real vLLM, no training
 test: check ## Everything: the checks, then every test, the real vLLM included
 	bash deploy/test-tools.sh
 	$(BIN)/python -m pytest -m "not integration" -n 2 --dist loadfile
-	$(BIN)/python -m pytest -m integration
+	$(BIN)/python -m pytest -m integration -n 2 --dist loadgroup
 
 # Apart from `test`: on Python 3.11 watching every line takes the fast tests 2.5 times as long.
 coverage: $(READY) ## Branch coverage of the fast tests; the pure modules must be covered whole
