@@ -22,7 +22,7 @@ PURE := registry/chatdata.py registry/lifecycle.py \
 	service/fleet/placement.py \
 	trainer/plan.py evals/compare.py evals/intervals.py evals/verdict.py
 
-.PHONY: help install demo up check test unit coverage bench-serving bench-engine clean
+.PHONY: help install demo up check test unit coverage bench-serving bench-engine bench-swaps clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -51,7 +51,7 @@ unit: $(READY) ## The fast tests: no real vLLM, no training
 test: check ## Everything: the checks, then every test, the real vLLM included
 	bash deploy/test-tools.sh
 	$(BIN)/python -m pytest -m "not integration" -n 2 --dist loadfile
-	$(BIN)/python -m pytest -m integration
+	$(BIN)/python -m pytest -m integration -n 2 --dist loadgroup
 
 # Apart from `test`: on Python 3.11 watching every line takes the fast tests 2.5 times as long.
 coverage: $(READY) ## Branch coverage of the fast tests; the pure modules must be covered whole
@@ -66,6 +66,10 @@ bench-engine: $(READY) ## Throughput through the service and without it, on the 
 	bash deploy/test-tools.sh
 	bash deploy/bench-tools.sh
 	$(BIN)/python -m tests.benchmarks.serving.engine $(BENCH)
+
+bench-swaps: $(READY) ## Pauses in streams while versions are promoted, on the real vLLM
+	bash deploy/test-tools.sh
+	$(BIN)/python -m tests.benchmarks.swaps $(BENCH)
 
 # The peers' requirements are not ours: they never meet in one environment.
 $(PEERS)/.ready: tests/benchmarks/serving/peers.txt deploy/bench-tools.sh
