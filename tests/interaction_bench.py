@@ -21,27 +21,20 @@ from service.features import request_features
 from service.interaction_log import BATCH_ROWS, InteractionLog
 from service.metrics import ServiceMetrics
 from service.usage import UsageLedger
+from tests import records
 
 ROWS = 100_000
 
 
 def interaction(number: int) -> Interaction:
     """Return an interaction with every field set."""
-    return Interaction(
-        id=f"chatcmpl-{number:032d}",
-        project="default",
+    return records.interaction(
+        f"chatcmpl-{number:032d}",
         deployment="support",
         arm=Arm.STABLE,
         model="ft:tiny-base:default:support:12345678",
         unit_hash="a" * 16,
-        endpoint="chat.completions",
-        status=200,
-        finish_reason="stop",
-        prompt_tokens=12,
-        completion_tokens=7,
         first_token_seconds=0.01,
-        duration_seconds=0.1,
-        created_at=time.time(),
         key_id="key-" + "a" * 24,
         features={"body_bytes": 233.0, "messages": 2.0, "has_system": 1.0, "temperature": 0.7},
     )

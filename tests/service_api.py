@@ -14,6 +14,7 @@ from registry.lifecycle import AdapterStatus, EvaluationStatus
 from registry.records import AdapterVersion, Evaluation, JobCheckpoint, Verdict
 from registry.store import Store
 from service.front import Front
+from tests.records import adapter_version
 
 Connect = Callable[..., Awaitable[httpx.AsyncClient]]
 """Opens a client with a key of its own: `connect(Scope.INFERENCE, project="other")`."""
@@ -74,17 +75,14 @@ async def add_version(
 ) -> AdapterVersion:
     """Record an adapter version, as a trainer and the reconcile loop would."""
     short = uuid4().hex[:8]
-    version = AdapterVersion(
-        name=f"ft:tiny-base:{project}:triage:{short}",
+    version = adapter_version(
+        f"ft:tiny-base:{project}:triage:{short}",
         project=project,
-        base_model="tiny-base",
         job_id=job_id or f"ftjob-{short}",
         step=1,
         directory=short,
         manifest_sha256="a" * 64,
-        rank=8,
         heldout_file=heldout_file,
-        training_file=None,
         status=AdapterStatus.PUBLISHED,
         created_at=1_700_000_000,
     )

@@ -30,8 +30,10 @@ from registry.settings import Settings
 from service.asgi import create_app
 from service.corked import CorkedProtocol
 from service.services import Services
+from tests import records
 from tests.database_template import prepare
 from tests.fakes.vllm import BASE_LOGPROB, FakeVllm
+from tests.records import adapter_version
 
 BASE = "tiny-base"
 CHAT = "/v1/chat/completions"
@@ -88,19 +90,13 @@ class Serving:
             (staged / "adapter_model.safetensors").write_bytes(name.encode())
         manifest = _manifest(name, probe or _expected(trainer_shift))
         published = publish(staged, settings.adapters_dir / directory, manifest)
-        version = AdapterVersion(
-            name=name,
+        version = adapter_version(
+            name,
             project=project,
-            base_model=changes.pop("base_model", BASE),
-            job_id=None,
             step=step,
             directory=directory,
             manifest_sha256=published.manifest_sha256,
-            rank=8,
-            heldout_file=None,
-            training_file=None,
             status=AdapterStatus.PUBLISHED,
-            created_at=1,
             **changes,
         )
         await self.services.store.jobs.add_checkpoint(_checkpoint(name), version)
@@ -122,17 +118,8 @@ class Serving:
         **changes: Any,
     ) -> Deployment:
         """Make a deployment."""
-        deployment = Deployment(
-            name=name,
-            project=PROJECT,
-            stable=stable,
-            candidate=candidate,
-            candidate_weight=weight,
-            salt="salt",
-            generation=1,
-            created_at=1,
-            updated_at=1,
-            **changes,
+        deployment = records.deployment(
+            name, stable=stable, candidate=candidate, candidate_weight=weight, **changes
         )
         change = DeploymentChange(
             deployment=name,

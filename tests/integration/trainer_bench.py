@@ -17,11 +17,12 @@ import psutil
 
 from registry.artifacts import sha256_of
 from registry.blobs import Blobs
-from registry.lifecycle import JOB_MOVES, JobStatus, is_final
+from registry.lifecycle import JOB_MOVES, is_final
 from registry.records import DataFile, FineTuningJob, JobEvent, Purpose
 from registry.settings import Settings, child_environment
 from registry.store import Store, open_store
 from tests.processes import free_ports
+from tests.records import fine_tuning_job
 
 JOB = "ftjob-" + "ab" * 12
 """Every test's job has this id, so that its bytes can be compared."""
@@ -167,17 +168,11 @@ def row_line(number: int) -> bytes:
 
 def new_job(settings: Settings, hyperparameters: dict[str, Any]) -> FineTuningJob:
     """Return a job that waits."""
-    return FineTuningJob(
-        id=JOB,
-        project="default",
+    return fine_tuning_job(
+        JOB,
         model=settings.base_name,
         training_file="file-training",
-        validation_file=None,
         suffix="test",
         seed=7,
-        method={"type": "supervised"},
         hyperparameters=hyperparameters,
-        metadata={},
-        status=JobStatus.VALIDATING_FILES,
-        created_at=1,
     )

@@ -14,6 +14,7 @@ from registry.lifecycle import AdapterStatus, EvaluationStatus
 from registry.records import AdapterVersion, DataFile, Evaluation, JobCheckpoint, Purpose
 from registry.settings import Settings
 from registry.store import Store
+from tests.records import adapter_version
 
 ADAPTER = "ft:tiny-base:default:triage:0123abcd"
 BASE = "tiny-base"
@@ -64,19 +65,12 @@ async def add_adapter(
     store: Store, status: AdapterStatus = AdapterStatus.READY, name: str = ADAPTER
 ) -> AdapterVersion:
     """Store an adapter version in a state."""
-    adapter = AdapterVersion(
-        name=name,
-        project="default",
+    adapter = adapter_version(
+        name,
         base_model=BASE,
-        job_id=None,
-        step=None,
-        directory="d",
-        manifest_sha256="m",
-        rank=8,
         heldout_file=HELDOUT,
         training_file=TRAINING,
         status=AdapterStatus.PUBLISHED,
-        created_at=1,
     )
     checkpoint = JobCheckpoint(
         id=f"ftckpt-{name}",

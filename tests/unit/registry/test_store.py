@@ -1,8 +1,8 @@
 """The store: transactions, pages, and what concurrent writers may not do."""
 
 import asyncio
-import time
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -28,25 +28,14 @@ from registry.records import (
 )
 from registry.settings import Settings
 from registry.store import Store, open_store
+from tests import records
+from tests.records import adapter_version, fine_tuning_job, interaction
 
 
 def job(**changes: object) -> FineTuningJob:
     """Return a new job."""
-    made = FineTuningJob(
-        id=new_id("ftjob"),
-        project="default",
-        model="tiny-base",
-        training_file="file-1",
-        validation_file=None,
-        suffix="x",
-        seed=1,
-        method={"type": "supervised"},
-        hyperparameters={"n_epochs": "auto"},
-        metadata={"team": "a"},
-        status=JobStatus.VALIDATING_FILES,
-        created_at=1,
-    )
-    return msgspec.structs.replace(made, **changes)
+    made = {"suffix": "x", "metadata": {"team": "a"}, **changes}
+    return fine_tuning_job(new_id("ftjob"), **made)
 
 
 def event(job_id: str) -> JobEvent:
@@ -58,19 +47,8 @@ def event(job_id: str) -> JobEvent:
 
 def version(name: str = "ft:tiny-base:default:x:1") -> AdapterVersion:
     """Return a published adapter version."""
-    return AdapterVersion(
-        name=name,
-        project="default",
-        base_model="tiny-base",
-        job_id="ftjob-1",
-        step=None,
-        directory="x",
-        manifest_sha256="0",
-        rank=16,
-        heldout_file=None,
-        training_file=None,
-        status=AdapterStatus.PUBLISHED,
-        created_at=1,
+    return adapter_version(
+        name, job_id="ftjob-1", directory="x", rank=16, status=AdapterStatus.PUBLISHED
     )
 
 
@@ -191,20 +169,9 @@ async def test_a_checkpoint_recorded_twice_is_one(store: Store) -> None:
     assert page.data == [checkpoint]
 
 
-def deployment(generation: int, **changes: object) -> tuple[Deployment, DeploymentChange]:
+def deployment(generation: int, **changes: Any) -> tuple[Deployment, DeploymentChange]:
     """Return a generation of a deployment with its line of history."""
-    made = Deployment(
-        name="support",
-        project="default",
-        stable="tiny-base",
-        candidate=None,
-        candidate_weight=0.0,
-        salt="s",
-        generation=generation,
-        created_at=1,
-        updated_at=1,
-    )
-    made = msgspec.structs.replace(made, **changes)
+    made = records.deployment(generation=generation, **changes)
     change = DeploymentChange(
         deployment=made.name,
         project=made.project,
@@ -267,23 +234,10 @@ async def test_an_evaluation_row_is_stored_once(store: Store) -> None:
     assert await store.evaluations.rows("eval-1") == [better]
 
 
-def interaction(identifier: str, arm: Arm, unit: str) -> Interaction:
-    """Return an interaction."""
-    return Interaction(
-        id=identifier,
-        project="default",
-        deployment="support",
-        arm=arm,
-        model=f"model-{arm}",
-        unit_hash=unit,
-        endpoint="chat.completions",
-        status=200,
-        finish_reason="stop",
-        prompt_tokens=5,
-        completion_tokens=5,
-        first_token_seconds=0.1,
-        duration_seconds=0.2,
-        created_at=time.time(),
+def seen(identifier: str, arm: Arm, unit: str) -> Interaction:
+    """Return an interaction with a deployment."""
+    return interaction(
+        identifier, deployment="support", arm=arm, model=f"model-{arm}", unit_hash=unit
     )
 
 
@@ -304,9 +258,9 @@ def judgement(interaction_id: str, score: float) -> Feedback:
 async def test_outcomes_by_arm(store: Store) -> None:
     """Requests, units and mean scores are counted by arm; without feedback there is no mean."""
     made = [
-        interaction("a", Arm.STABLE, "u1"),
-        interaction("b", Arm.STABLE, "u1"),
-        interaction("c", Arm.CANDIDATE, "u2"),
+        seen("a", Arm.STABLE, "u1"),
+        seen("b", Arm.STABLE, "u1"),
+        seen("c", Arm.CANDIDATE, "u2"),
     ]
     await store.interactions.add_many(made)
     await store.interactions.judge(judgement("a", 1.0))
@@ -322,7 +276,7 @@ async def test_outcomes_by_arm(store: Store) -> None:
 
 async def test_feedback_is_idempotent(store: Store) -> None:
     """A second judgement replaces the first and keeps its id."""
-    await store.interactions.add_many([interaction("a", Arm.STABLE, "u")])
+    await store.interactions.add_many([seen("a", Arm.STABLE, "u")])
     first = await store.interactions.judge(judgement("a", 1.0))
     second = await store.interactions.judge(judgement("a", 0.0))
     assert (second.id, second.score) == (first.id, 0.0)

@@ -1,6 +1,5 @@
 """`/v1/evaluations` and `/v1/feedback`: evidence from exams and from users."""
 
-import time
 from typing import Any
 
 import httpx
@@ -10,6 +9,7 @@ from registry.lifecycle import AdapterStatus
 from registry.records import Arm, EvaluationRow, Interaction, Scope, Verdict
 from registry.store import Store
 from service.front import Front
+from tests import records
 from tests.service_api import Connect, add_version, judge, uploaded
 
 EVALUATIONS = "/v1/evaluations"
@@ -18,24 +18,8 @@ FEEDBACK = "/v1/feedback"
 
 def interaction(**changes: Any) -> Interaction:
     """Return an answered request of the deployment `support`."""
-    values: dict[str, Any] = {
-        "id": "chatcmpl-1",
-        "project": "default",
-        "deployment": "support",
-        "arm": Arm.STABLE,
-        "model": "tiny-base",
-        "unit_hash": "u1",
-        "endpoint": "chat.completions",
-        "status": 200,
-        "finish_reason": "stop",
-        "prompt_tokens": 3,
-        "completion_tokens": 5,
-        "first_token_seconds": 0.1,
-        "duration_seconds": 0.2,
-        "created_at": time.time(),
-        **changes,
-    }
-    return Interaction(**values)
+    seen = {"deployment": "support", "arm": Arm.STABLE, "unit_hash": "u1"}
+    return records.interaction(**(seen | changes))
 
 
 async def test_an_evaluation_waits_with_the_whole_policy(

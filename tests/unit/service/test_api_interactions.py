@@ -9,38 +9,17 @@ import httpx
 import pytest
 from litestar import Litestar
 
-from registry.records import Arm, Interaction, Scope
+from registry.records import Scope
 from registry.store import Store
 from service.dialects.table import DIALECTS_BY_PATH
 from service.kept_text import KeptText
 from service.texts import Texts
+from tests.records import interaction
 from tests.service_api import Connect
 from tests.serving import BASE, Serving, serving
 
 INTERACTIONS = "/v1/interactions"
 FROM_FEEDBACK = "/v1/files/from-feedback"
-
-
-def interaction(identifier: str = "chatcmpl-1", **changes: Any) -> Interaction:
-    """Return an answered request."""
-    values: dict[str, Any] = {
-        "id": identifier,
-        "project": "default",
-        "deployment": None,
-        "arm": Arm.NONE,
-        "model": "tiny-base",
-        "unit_hash": None,
-        "endpoint": "chat.completions",
-        "status": 200,
-        "finish_reason": "stop",
-        "prompt_tokens": 3,
-        "completion_tokens": 5,
-        "first_token_seconds": None,
-        "duration_seconds": 0.2,
-        "created_at": time.time(),
-        **changes,
-    }
-    return Interaction(**values)
 
 
 def said(number: int = 1, answer: str | None = "Soon.") -> KeptText:

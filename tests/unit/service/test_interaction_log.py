@@ -9,33 +9,14 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from registry.errors import Unavailable
-from registry.records import Arm, Interaction, UsageRow
+from registry.records import UsageRow
 from registry.store import Store
 from registry.store.batches import first_field
 from service.interaction_log import InteractionLog
 from service.kept_text import MAX_TEXT_BYTES, KeptText
 from service.metrics import ServiceMetrics
 from service.usage import UsageLedger
-
-
-def interaction(identifier: str) -> Interaction:
-    """Return an interaction."""
-    return Interaction(
-        id=identifier,
-        project="p",
-        deployment=None,
-        arm=Arm.NONE,
-        model="tiny-base",
-        unit_hash=None,
-        endpoint="chat.completions",
-        status=200,
-        finish_reason="stop",
-        prompt_tokens=1,
-        completion_tokens=1,
-        first_token_seconds=None,
-        duration_seconds=0.1,
-        created_at=1.0,
-    )
+from tests.records import interaction
 
 
 @dataclass
@@ -87,7 +68,7 @@ async def test_a_flush_stores_everything_recorded_so_far(
     for number in range(2450):
         log.record(interaction(f"chatcmpl-{number}"))
     await log.flush()
-    assert (await store.interactions.get("chatcmpl-2449", project="p")).status == 200
+    assert (await store.interactions.get("chatcmpl-2449", project="default")).status == 200
     assert value(metrics, "graftline_interactions_total") == 2450
 
 
@@ -99,7 +80,7 @@ async def test_a_stop_stores_what_is_left(store: Store, metrics: ServiceMetrics)
         log.record(interaction("chatcmpl-1"))
         await asyncio.sleep(0)
         loop.cancel()
-    assert (await store.interactions.get("chatcmpl-1", project="p")).id == "chatcmpl-1"
+    assert (await store.interactions.get("chatcmpl-1", project="default")).id == "chatcmpl-1"
 
 
 async def test_beyond_the_bound_interactions_are_dropped_and_counted(
@@ -207,7 +188,7 @@ async def test_a_text_that_cannot_be_kept_is_counted(
     log = InteractionLog(store, metrics, UsageLedger(metrics.usage_dropped))
     log.record(interaction("a"), KeptText(request=request_body, answer=answer))
     await log.flush()
-    assert await store.projects.text("a", project="p") is None
+    assert await store.projects.text("a", project="default") is None
     assert value(metrics, "graftline_interactions_total") == 1
     assert value(metrics, "graftline_interaction_texts_dropped_total") == 1
 

@@ -16,8 +16,8 @@ from registry.records import Feedback, Scope, UsageRow, Verdict
 from registry.store import Store
 from service.front import Front
 from tests.reaches import BASE, FORM, PLAIN, TABLE, Reach
+from tests.records import interaction
 from tests.service_api import Connect, add_version, judge, new_job
-from tests.unit.service.test_api_interactions import interaction
 
 LISTS = [
     "/v1/files",

@@ -9,6 +9,7 @@ from registry.records import Arm, Deployment, RampStep
 from service.ramping import MAX_STEPS, check_ramp, expanded, weight_at
 from service.splitting import choose_arm, hash_unit, position_of
 from service.wire.deployments import RampPlan
+from tests import records
 
 NOW = 1_800_000_000
 
@@ -26,17 +27,9 @@ rising = st.lists(st.tuples(st.integers(1, 1000), st.floats(0, 1)), min_size=1, 
 
 def deployment(*steps: RampStep, candidate: str | None = "v2", weight: float = 0.0) -> Deployment:
     """Return a deployment with a ramp."""
-    return Deployment(
-        name="support",
-        project="p",
-        stable="v1",
-        candidate=candidate,
-        candidate_weight=weight,
-        salt="salt",
-        generation=1,
-        created_at=1,
-        updated_at=1,
-        ramp=list(steps),
+    ramp = list(steps)
+    return records.deployment(
+        project="p", stable="v1", candidate=candidate, candidate_weight=weight, ramp=ramp
     )
 
 

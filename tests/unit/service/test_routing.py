@@ -12,43 +12,20 @@ from registry.records import ANY_PROJECT, AdapterVersion, Arm, Deployment, RampS
 from service import routing
 from service.routing import Route, RoutingTable, resolve
 from service.snapshot import Snapshot
+from tests import records
+from tests.records import adapter_version
 
 BASE = "tiny-base"
 
 
 def version(name: str, project: str = "p", **changes: Any) -> AdapterVersion:
     """Return a version."""
-    values = {
-        "name": name,
-        "project": project,
-        "base_model": BASE,
-        "job_id": None,
-        "step": None,
-        "directory": name,
-        "manifest_sha256": "",
-        "rank": 8,
-        "heldout_file": None,
-        "training_file": None,
-        "status": AdapterStatus.READY,
-        "created_at": 1,
-    }
-    return AdapterVersion(**(values | changes))
+    return adapter_version(name, project=project, **changes)
 
 
 def deployment(name: str = "support", project: str = "p", **changes: Any) -> Deployment:
     """Return a deployment of the version `v1`."""
-    values = {
-        "name": name,
-        "project": project,
-        "stable": "v1",
-        "candidate": None,
-        "candidate_weight": 0.0,
-        "salt": "salt",
-        "generation": 1,
-        "created_at": 1,
-        "updated_at": 1,
-    }
-    return Deployment(**(values | changes))
+    return records.deployment(name, **({"project": project, "stable": "v1"} | changes))
 
 
 def picture(versions: list[AdapterVersion], deployments: list[Deployment]) -> Snapshot:

@@ -10,12 +10,12 @@ from sqlalchemy import update
 
 from registry.errors import Conflict, InUse
 from registry.lifecycle import AdapterStatus
-from registry.records import Deployment
 from registry.settings import Settings
 from registry.store import Store, open_store, tables
 from service.promotion import Reason, change_of, next_generation
 from service.snapshot import FULL_READ_SECONDS, SnapshotReader
 from tests.postgres import temporary_database
+from tests.records import deployment
 from tests.service_api import add_version
 
 BASE = "tiny-base"
@@ -36,21 +36,6 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         await _fill(opened)
         yield opened
         await opened.close()
-
-
-def deployment(name: str = "support") -> Deployment:
-    """Return a new deployment of the base model."""
-    return Deployment(
-        name=name,
-        project="default",
-        stable=BASE,
-        candidate=None,
-        candidate_weight=0.0,
-        salt="salt",
-        generation=1,
-        created_at=1,
-        updated_at=1,
-    )
 
 
 async def _fill(store: Store) -> None:

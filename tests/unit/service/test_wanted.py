@@ -9,46 +9,16 @@ from registry.lifecycle import AdapterStatus
 from registry.records import AdapterVersion, Deployment
 from service.snapshot import Snapshot
 from service.wanted import Action, Situation, Step, actions, demand_of, is_crowded_out, victim
+from tests import records
+from tests.records import adapter_version as version
 
 BASE = "tiny-base"
 ROOT = Path("/adapters")
 
 
-def version(name: str, **changes: Any) -> AdapterVersion:
-    """Return a version that is ready."""
-    values: dict[str, Any] = {
-        "name": name,
-        "project": "default",
-        "base_model": BASE,
-        "job_id": None,
-        "step": None,
-        "directory": name,
-        "manifest_sha256": "0",
-        "rank": 8,
-        "heldout_file": None,
-        "training_file": None,
-        "status": AdapterStatus.READY,
-        "created_at": 1,
-        **changes,
-    }
-    return AdapterVersion(**values)
-
-
 def deployment(stable: str, **changes: Any) -> Deployment:
     """Return a deployment."""
-    values: dict[str, Any] = {
-        "name": "support",
-        "project": "default",
-        "stable": stable,
-        "candidate": None,
-        "candidate_weight": 0.0,
-        "salt": "",
-        "generation": 1,
-        "created_at": 1,
-        "updated_at": 1,
-        **changes,
-    }
-    return Deployment(**values)
+    return records.deployment(stable=stable, **changes)
 
 
 def snapshot(*versions: AdapterVersion, deployed: Deployment | None = None) -> Snapshot:

@@ -6,8 +6,9 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from registry.lifecycle import JobStatus
-from registry.records import FineTuningJob, JobEvent
+from registry.records import JobEvent
 from registry.store import Store
+from tests.records import fine_tuning_job
 from trainer.dispatch import Dispatcher, Stage
 from trainer.metrics import TrainerMetrics
 
@@ -52,20 +53,7 @@ def new_dispatcher(
 
 async def add_job(store: Store, identifier: str) -> None:
     """Store a new job."""
-    job = FineTuningJob(
-        id=identifier,
-        project="default",
-        model="tiny",
-        training_file="file-1",
-        validation_file=None,
-        suffix=None,
-        seed=1,
-        method={},
-        hyperparameters={},
-        metadata={},
-        status=JobStatus.VALIDATING_FILES,
-        created_at=1,
-    )
+    job = fine_tuning_job(identifier)
     event = JobEvent(
         id=f"ftevent-{identifier}", job_id=identifier, created_at=1, level="info", message="Made."
     )

@@ -16,6 +16,7 @@ from registry.records import DataFile, FineTuningJob, JobEvent, Purpose
 from registry.settings import Settings
 from registry.store import Store
 from tests.full_disk import limited_file_size
+from tests.records import fine_tuning_job
 from trainer.metrics import TrainerMetrics
 from trainer.preparation import Preparation
 from trainer.protocol import HistoryRow, Result, TrainedVersion
@@ -61,20 +62,7 @@ async def worker(settings: Settings, store: Store) -> Worker:
         )
     )
     await store.jobs.add(
-        FineTuningJob(
-            id=JOB,
-            project="default",
-            model="tiny",
-            training_file="file-training",
-            validation_file=None,
-            suffix="sums",
-            seed=1,
-            method={"type": "supervised"},
-            hyperparameters={"n_epochs": "auto"},
-            metadata={},
-            status=JobStatus.VALIDATING_FILES,
-            created_at=1,
-        ),
+        fine_tuning_job(JOB, model="tiny", training_file="file-training", suffix="sums"),
         JobEvent(id="ftevent-1", job_id=JOB, created_at=1, level="info", message="Created."),
     )
     metrics = TrainerMetrics(CollectorRegistry())
