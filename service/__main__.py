@@ -11,6 +11,7 @@ from types import FrameType
 import uvicorn
 
 from registry.settings import Settings
+from service import garbage
 from service.asgi import create_app
 from service.corked import CorkedProtocol
 
@@ -30,7 +31,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _exit)
     signal.signal(signal.SIGINT, _exit)
     uvicorn.run(
-        create_app(settings),
+        create_app(settings, started=garbage.settle),
         host=settings.host,
         port=settings.port,
         loop="uvloop",

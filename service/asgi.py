@@ -74,14 +74,20 @@ _ADMINISTRATION = (
 logger = logging.getLogger(__name__)
 
 
-def create_app(settings: Settings) -> Front:
-    """Return the application; its parts are started when it is served."""
+def create_app(settings: Settings, started: Callable[[], None] = lambda: None) -> Front:
+    """Return the application; its parts are started when it is served.
+
+    Args:
+        settings: The service's.
+        started: Called once everything is started.
+    """
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
         try:
             async with running(settings) as services:
                 app.state.services = services
+                started()
                 yield
         except* GraftlineError as group:
             for error in group.exceptions:
