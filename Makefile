@@ -22,7 +22,7 @@ PURE := registry/chatdata.py registry/lifecycle.py \
 	service/fleet/placement.py \
 	trainer/plan.py evals/compare.py evals/intervals.py evals/verdict.py
 
-.PHONY: help install demo up check test unit coverage bench-serving bench-engine bench-swaps clean
+.PHONY: help install demo up check test test-stack test-engine unit coverage bench-serving bench-engine bench-swaps clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -51,7 +51,13 @@ unit: $(READY) ## The fast tests: no real vLLM, no training
 test: check ## Everything: the checks, then every test, the real vLLM included
 	bash deploy/test-tools.sh
 	$(BIN)/python -m pytest -m "not integration" -n 2 --dist loadfile
-	$(BIN)/python -m pytest -m integration -n 2 --dist loadgroup
+	$(MAKE) --jobs=2 --output-sync=target test-stack test-engine
+
+test-stack: $(READY) # every test on the one real stack
+	$(BIN)/python -m pytest -m "integration and stack"
+
+test-engine: $(READY) # every other test with real processes, beside them
+	$(BIN)/python -m pytest -m "integration and not stack"
 
 # Apart from `test`: on Python 3.11 watching every line takes the fast tests 2.5 times as long.
 coverage: $(READY) ## Branch coverage of the fast tests; the pure modules must be covered whole

@@ -18,13 +18,12 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("graftline")
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
+@pytest.hookimpl(tryfirst=True)  # before pytest selects by markers
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep tests that share a real stack or a real vLLM in one worker: both are dear to start."""
+    """Mark what shares the real stack, so that it runs beside the rest and starts it once."""
     for item in items:
-        if item.get_closest_marker("integration") is not None:
-            names = getattr(item, "fixturenames", ())
-            item.add_marker(pytest.mark.xdist_group("stack" if "stack" in names else "engine"))
+        if "stack" in getattr(item, "fixturenames", ()):
+            item.add_marker("stack")
 
 
 @pytest.fixture
