@@ -60,7 +60,9 @@ class ImpatientProtocol(CorkedProtocol):
         self._owes_since: float | None = None  # since when the rest of a request is to come
         self._stalls_since: float | None = None  # since when the client takes nothing
         self._was_closing = False
-        self._is_in_head = True
+        self._is_refused = False
+        self._running: RequestResponseCycle | None = None
+        self._is_in_head = False
         self._piece_bytes = 0
         self._request_bytes = 0
 
@@ -80,14 +82,15 @@ class ImpatientProtocol(CorkedProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Take a piece of a request."""
+        if self._is_refused:
+            return
         self._piece_bytes = len(data)
         self._request_bytes += self._piece_bytes
         if self._owes_since is None and (self.cycle is None or self.cycle.response_complete):
             self._owes_since = self.loop.time()
-        if self._is_in_head and self._request_bytes > 2 * MAX_HEAD_BYTES:
-            self._refuse(_TOO_LARGE)  # its end is not in sight
-            return
         super().data_received(data)
+        if self._is_in_head and not self._is_refused and self._is_head_too_large():
+            self._refuse(_TOO_LARGE)  # its end is not even in sight
 
     def pause_writing(self) -> None:
         """Take note that the client reads more slowly than it is answered."""
@@ -104,19 +107,17 @@ class ImpatientProtocol(CorkedProtocol):
         super().on_message_begin()
         self._is_in_head = True
         self._owes_since = self.loop.time()
-        self._request_bytes = self._piece_bytes
+        self._request_bytes = 0  # what came in this piece may belong to the request before
 
     def on_headers_complete(self) -> None:
         """Begin to answer, unless the head is too large."""
-        self._is_in_head = False
-        if len(self.headers) > MAX_HEAD_FIELDS or (
-            self._request_bytes > MAX_HEAD_BYTES and self._head_bytes() > MAX_HEAD_BYTES
-        ):
+        if len(self.headers) > MAX_HEAD_FIELDS or self._is_head_too_large():
             self._refusal = _TOO_LARGE
             raise ValueError(_TOO_LARGE.code)  # stops the parser; `send_400_response` follows
         if len(self.pipeline) >= MAX_PIPELINED:
             raise ValueError("too many pipelined requests")
         super().on_headers_complete()
+        self._is_in_head = False
 
     def on_message_complete(self) -> None:
         """Take note that the request is whole."""
@@ -127,19 +128,32 @@ class ImpatientProtocol(CorkedProtocol):
         """Refuse what uvicorn's parser stopped at."""
         self._refuse(self._refusal)
 
-    def _head_bytes(self) -> int:
-        return len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:  # noqa: ANN401 - uvicorn's own
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def _is_head_too_large(self) -> bool:
+        """Return whether the head is too large so far; it is measured only where it can be."""
+        if self._piece_bytes + self._request_bytes <= MAX_HEAD_BYTES:
+            return False
+        known = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+        return max(known, self._request_bytes) > MAX_HEAD_BYTES
 
     def _refuse(self, refusal: _Refusal) -> None:
-        """Say why, unless an answer is on its way already, and close the connection."""
-        cycle = self.cycle
-        if cycle is None or cycle.response_complete or self._is_unanswered(cycle):
-            self.transport.write(_answer(refusal))
+        """Take no more from this client: say why and close, after what is being answered."""
+        self._is_refused = True
+        self._owes_since = None
+        self.pipeline.clear()
+        cycle = self._running
+        if cycle is not None and not cycle.response_complete:
+            if cycle.response_started or not cycle.more_body:
+                cycle.keep_alive = False
+                return
+        elif cycle is not None and not self._is_in_head:  # the rest of what was answered already
+            self.transport.close()
+            return
+        self.transport.write(_answer(refusal))
         self.transport.close()
-
-    def _is_unanswered(self, cycle: RequestResponseCycle) -> bool:
-        """Return whether what is refused is the request that is answered next."""
-        return cycle.more_body and not cycle.response_started and not self.pipeline
 
     def _watch(self) -> None:
         self._timer = self.loop.call_later(self._client_seconds / _LOOKS, self._look)
@@ -159,7 +173,7 @@ class ImpatientProtocol(CorkedProtocol):
         return since is not None and now - since > self._client_seconds
 
     def _is_late(self, since: float, now: float) -> bool:
-        if self._is_in_head or self.cycle.response_complete:
+        if self._is_in_head or self.cycle is None or self.cycle.response_complete:
             return self._is_over(since, now)
         if self.flow.read_paused:  # we do not read: the client is not to blame
             self._owes_since, self._request_bytes = now, 0
