@@ -72,5 +72,10 @@ class CorkedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take a new connection."""
-        corked = CorkedTransport(cast("asyncio.Transport", transport), self.loop)
-        super().connection_made(corked)
+        self._corked = CorkedTransport(cast("asyncio.Transport", transport), self.loop)
+        super().connection_made(self._corked)
+
+    def on_response_complete(self) -> None:
+        """Send the end of an answer at once: what is done after it need not be waited for."""
+        self._corked.flush()
+        super().on_response_complete()

@@ -23,8 +23,9 @@ class Relay:
     Args:
         asked: The request.
         outcome: Where what is seen is noted.
-        report: Writes the outcome down. It is called before the client has the whole answer, so
-            that feedback on it, which may follow at once, finds the interaction.
+        report: Writes the outcome down, in memory. It is called in the same breath in which the
+            end of the answer is sent: the client does not wait for it, and feedback on the answer,
+            which may follow at once, still finds the interaction.
         send: ASGI's.
     """
 
@@ -51,9 +52,9 @@ class Relay:
             outcome.notes.feed(body)
         if upstream.status >= _ERRORS:
             body = in_shape(body, upstream.status, dialect.shape, self._asked.request_id)
-        self._report(route)
         await self._send(self._head(upstream, route, len(body)))
         await self._send({"type": "http.response.body", "body": body, "more_body": False})
+        self._report(route)
 
     async def stream(self, upstream: Upstream, route: Route) -> None:
         """Send events as they come; a stream that breaks ends with an event that says so."""
@@ -70,8 +71,8 @@ class Relay:
             status = STREAM_BROKE
             tail = stream_event(problem_of(exc, self._asked.request_id), dialect.shape)
         outcome.take(STREAM_BROKE if reader.has_failed else status, reader)
-        self._report(route)
         await self._send({"type": "http.response.body", "body": tail, "more_body": False})
+        self._report(route)
 
     async def _events(self, upstream: Upstream, reader: StreamReader) -> bytes:
         """Relay until the closing event, and return that unsent."""

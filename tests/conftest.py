@@ -18,6 +18,14 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("graftline")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep tests that share a real stack or a real vLLM in one worker: both are dear to start."""
+    for item in items:
+        if item.get_closest_marker("integration") is not None:
+            names = getattr(item, "fixturenames", ())
+            item.add_marker(pytest.mark.xdist_group("stack" if "stack" in names else "engine"))
+
+
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     """Return settings whose data directory is the test's own."""

@@ -3,6 +3,7 @@
 It refuses to know why the order is what it is.
 """
 
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ import torch
 from torch.utils.data import DataLoader
 from transformers import PrinterCallback, Trainer
 
-from trainer.batches import BatchOrder, Example
+from trainer.batches import NO_LOSS, BatchOrder, Example
 from trainer.measuring import TokenLoss, tensors
 
 
@@ -23,6 +24,8 @@ class AdapterTrainer(Trainer):  # type: ignore[misc]  # transformers ships no ty
         self.remove_callback(PrinterCallback)
         self._order = order
         self._padding = padding
+        forward = inspect.signature(self.model.get_base_model().forward)
+        self._picks_positions = "logits_to_keep" in forward.parameters
         self.tokens_seen = 0
         """Tokens fed to the model by this process, padding excluded."""
 
@@ -44,5 +47,16 @@ class AdapterTrainer(Trainer):  # type: ignore[misc]  # transformers ships no ty
         super().log(logs, start_time)
 
     def _collate(self, examples: Sequence[Example]) -> dict[str, torch.Tensor]:
+        """Return a batch whose labels stand at the positions that predict them.
+
+        Logits are wanted only where a row of the batch has a target: prompts are long, and a
+        vocabulary is large.
+        """
         self.tokens_seen += sum(len(example.input_ids) for example in examples)
-        return tensors(examples, self._padding)
+        batch = tensors(examples, self._padding)
+        labels = batch["labels"][:, 1:]
+        if self._picks_positions:
+            batch["logits_to_keep"] = (labels != NO_LOSS).any(0).nonzero()[:, 0]
+            labels = labels[:, batch["logits_to_keep"]]
+        batch["labels"] = labels
+        return batch

@@ -39,10 +39,16 @@ class TokenLoss:
         labels: torch.Tensor,
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> torch.Tensor:
-        """Return the mean loss; over the whole optimiser batch when its token count is given."""
-        chosen = labels[:, 1:] != NO_LOSS
-        logits = outputs.logits[:, :-1][chosen].float()
-        targets = labels[:, 1:][chosen]
+        """Return the mean loss; over the whole optimiser batch when its token count is given.
+
+        Args:
+            outputs: The model's; logits of shape (rows, positions or more, vocabulary).
+            labels: The token that each position predicts, shape (rows, positions).
+            num_items_in_batch: Tokens that carry loss in the whole optimiser batch.
+        """
+        chosen = labels != NO_LOSS
+        logits = outputs.logits[:, : labels.shape[1]][chosen].float()
+        targets = labels[chosen]
         with torch.no_grad():
             self._correct = self._correct + (logits.argmax(-1) == targets).sum()
         self._count += len(targets)

@@ -52,10 +52,14 @@ def run_steps(
     show.step(console, 1, "Upload the training and the held-out rows")
     files = steps.upload(console, client, training, heldout)
     show.step(console, 2, "Fine-tune: LoRA on the base model")
-    job = steps.fine_tune(console, client, files, model=stack.base, epochs=epochs)
+    created = steps.create_job(console, client, files, model=stack.base, epochs=epochs)
+    console.print("  It trains while vLLM still loads the base model.\n")
+    stack.await_ready()
+    engine_pid = stack.engine_pid()
+    job = steps.follow_job(console, client, created)
     show.step(console, 3, "The adapter is published, loaded into the running vLLM, and probed")
     adapter = steps.await_adapter(console, client, job.model)
-    steps.check_engine_process(console, stack)
+    steps.check_engine_process(console, stack, engine_pid)
     show.step(console, 4, "Evaluate on held-out rows: base, few-shot prompt, adapter")
     evaluation = steps.await_evaluation(console, client, job.model)
     show.comparison(console, evaluation)
@@ -65,7 +69,7 @@ def run_steps(
     answer = steps.promote_and_stream(console, client, heldout)
     return DemoFacts(
         base=stack.base,
-        engine_pid=stack.engine_pid,
+        engine_pid=engine_pid,
         files=files,
         job=job,
         adapter=adapter,

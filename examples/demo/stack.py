@@ -8,21 +8,23 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 from rich.console import Console
 
 from registry.settings import Settings, child_environment
 
 _STOP_SECONDS = 60
+_OK = 200
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunningStack:
-    """A stack that answers."""
+    """A stack whose service answers; vLLM may still be loading."""
 
     url: str
     """Address of the service."""
@@ -30,22 +32,30 @@ class RunningStack:
     """The admin key."""
     base: str
     """Name of the base model."""
-    engine_pid: int
-    """Process id of vLLM when the stack was ready."""
     status_file: Path
-    """The file in which `graftline up` reports the processes."""
+    """The file in which `graftline up` reports the processes, once all of them answer."""
+    process: subprocess.Popen[bytes]
+    """`graftline up`."""
 
-    def present_engine_pid(self) -> int:
+    def await_ready(self) -> None:
+        """Return once every part answers.
+
+        Raises:
+            SystemExit: The stack ended before; what it printed is on the terminal.
+        """
+        _await(self.process, self.status_file.exists)
+
+    def engine_pid(self) -> int:
         """Return vLLM's process id now."""
         return _engine_pid(json.loads(self.status_file.read_text()))
 
 
 @contextmanager
 def running_stack(console: Console, data_dir: Path) -> Iterator[RunningStack]:
-    """Start `graftline up` on free ports, wait until it is ready, and stop it afterwards.
+    """Start `graftline up` on free ports, wait until the service answers, and stop it afterwards.
 
     Raises:
-        SystemExit: The stack ended before it was ready; what it printed is on the terminal.
+        SystemExit: The stack ended before; what it printed is on the terminal.
     """
     data_dir.mkdir(parents=True)
     ports = free_ports(4)
@@ -62,13 +72,13 @@ def running_stack(console: Console, data_dir: Path) -> Iterator[RunningStack]:
     process = subprocess.Popen(command, env=child_environment(settings))  # noqa: S603 - our own program
     with ExitStack() as undo:
         undo.callback(_stop, process)
-        ready = _await_ready(process, status_file)
+        _await(process, lambda: _is_alive(settings.service_url))
         yield RunningStack(
             url=settings.service_url,
             key=settings.admin_key_file.read_text().strip(),
             base=settings.base_name,
-            engine_pid=_engine_pid(ready),
             status_file=status_file,
+            process=process,
         )
         console.print("\nStopping everything that was started")
 
@@ -82,16 +92,22 @@ def free_ports(count: int) -> list[int]:
         return [one.getsockname()[1] for one in sockets]
 
 
-def _await_ready(process: subprocess.Popen[bytes], status_file: Path) -> dict[str, object]:
+def _await(process: subprocess.Popen[bytes], holds: Callable[[], bool]) -> None:
     while process.poll() is None:
-        if status_file.exists():
-            found: dict[str, object] = json.loads(status_file.read_text())
-            return found
+        if holds():
+            return
         try:
             process.wait(timeout=0.2)
         except subprocess.TimeoutExpired:
             continue
     sys.exit(process.returncode or 1)
+
+
+def _is_alive(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/health/live").status_code == _OK
+    except httpx.HTTPError:
+        return False
 
 
 def _engine_pid(status: dict[str, object]) -> int:

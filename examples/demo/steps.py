@@ -51,11 +51,10 @@ def upload(console: Console, client: OpenAI, training: Path, heldout: Path) -> U
     )
 
 
-def fine_tune(
+def create_job(
     console: Console, client: OpenAI, files: UploadedFiles, *, model: str, epochs: int | None
-) -> FinishedJob:
-    """Create a job, follow its events, and return what it made."""
-    began = time.monotonic()
+) -> FineTuningJob:
+    """Create a job on both files; it begins at once."""
     job = client.fine_tuning.jobs.create(
         model=model,
         training_file=files.training,
@@ -68,6 +67,11 @@ def fine_tune(
         },
     )
     console.print(f"  {job.id}")
+    return job
+
+
+def follow_job(console: Console, client: OpenAI, job: FineTuningJob) -> FinishedJob:
+    """Follow a job's events, and return what it made."""
     losses: list[LossPoint] = []
     with training_progress(console) as bar:
         for event in _events(client, job.id):
@@ -82,7 +86,7 @@ def fine_tune(
     return FinishedJob(
         id=job.id,
         model=done.fine_tuned_model,
-        seconds=time.monotonic() - began,
+        seconds=float((done.finished_at or done.created_at) - done.created_at),
         trained_tokens=done.trained_tokens or 0,
         hyperparameters=done.hyperparameters.to_dict(),
         losses=losses,
@@ -103,11 +107,11 @@ def await_adapter(console: Console, client: OpenAI, name: str) -> dict[str, Any]
     return adapter
 
 
-def check_engine_process(console: Console, stack: RunningStack) -> None:
-    """Make sure that vLLM is the process it was at the start."""
-    present = stack.present_engine_pid()
-    if present != stack.engine_pid:
-        raise SystemExit(f"vLLM was restarted: process {stack.engine_pid}, now {present}.")
+def check_engine_process(console: Console, stack: RunningStack, before: int) -> None:
+    """Make sure that vLLM is the process it was before the adapter existed."""
+    present = stack.engine_pid()
+    if present != before:
+        raise SystemExit(f"vLLM was restarted: process {before}, now {present}.")
     console.print(f"  vLLM is still process {present}")
 
 

@@ -7,6 +7,7 @@ import pytest
 from openai import OpenAI
 
 from tests.integration.stack import Stack, running_stack
+from tests.integration.training import Trained, train
 
 _STACK = pytest.StashKey[Stack]()
 
@@ -26,6 +27,12 @@ def client(stack: Stack) -> Iterator[OpenAI]:
     """Return the client a user has, without retries."""
     with OpenAI(base_url=f"{stack.url}/v1", api_key=stack.admin_key, max_retries=0) as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def trained(stack: Stack) -> Trained:
+    """Return an adapter that was trained on the example data and is served."""
+    return train(stack)
 
 
 @pytest.fixture(scope="module")

@@ -13,9 +13,11 @@ from openai import APIConnectionError, APIError, InternalServerError, OpenAI
 
 from tests.integration.examples import rows_of, upload
 from tests.integration.stack import Stack
+from tests.integration.training import Trained
 from tests.integration.waiting import until
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
+EXAM_ROWS = 60
 
 
 @pytest.fixture(scope="module")
@@ -24,12 +26,12 @@ def heldout() -> list[dict[str, Any]]:
     return rows_of("heldout.jsonl")
 
 
-def start_job(client: OpenAI, suffix: str, *, rows: int = 300, epochs: int = 2) -> str:
+def start_job(client: OpenAI, suffix: str, *, rows: int = 150, epochs: int = 4) -> str:
     """Create a job on the first rows of the example data and return its id."""
     return client.fine_tuning.jobs.create(
         model="tiny-base",
         training_file=upload(client, rows_of("train.jsonl")[:rows]),
-        validation_file=upload(client, rows_of("heldout.jsonl")[:40]),
+        validation_file=upload(client, rows_of("heldout.jsonl")[:12]),
         suffix=suffix,
         seed=7,
         method={"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": epochs}}},
@@ -83,20 +85,18 @@ def kill_in_mid_stream(stack: Stack, client: OpenAI, model: str, row: dict[str, 
 
 
 @pytest.fixture(scope="module")
-def adapter(client: OpenAI, http: httpx.Client) -> str:
+def adapter(trained: Trained, http: httpx.Client) -> str:
     """Return a version that is ready."""
-    job_id = start_job(client, "kills")
-    name = until(lambda: finished(client, job_id), seconds=300)
-    until(lambda: adapter_of(http, name)["status"] == "ready", seconds=60)
-    return name
+    until(lambda: adapter_of(http, trained.model)["status"] == "ready", seconds=60)
+    return trained.model
 
 
 def test_the_trainer_is_killed_while_training(
     stack: Stack, client: OpenAI, http: httpx.Client
 ) -> None:
     """The job goes on from its last checkpoint, finishes, and its adapter serves."""
-    job_id = start_job(client, "trainer-killed", epochs=4)
-    until(lambda: last_step(client, job_id) >= 30, seconds=120)
+    job_id = start_job(client, "trainer-killed")
+    until(lambda: last_step(client, job_id) >= 25, seconds=240)
     stack.kill("trainer", signal.SIGKILL)
     name = until(lambda: finished(client, job_id), seconds=300)
     until(lambda: adapter_of(http, name)["status"] == "ready", seconds=60)
@@ -124,21 +124,21 @@ def test_the_service_is_killed_under_traffic(
     assert sum(outcome["feedback"] for outcome in found["arms"]) == len(acknowledged)
     assert found["candidate"] == adapter
     assert until(lambda: answer(client, adapter, heldout[0]), seconds=30)
-    assert until(lambda: finished(client, job_id), seconds=200)
+    assert until(lambda: finished(client, job_id), seconds=300)
 
 
 def test_the_exam_is_killed_half_way(
     stack: Stack, client: OpenAI, http: httpx.Client, adapter: str
 ) -> None:
     """It goes on where it was, and no answered row is asked again."""
-    heldout_id = upload(client, rows_of("heldout.jsonl"))
+    heldout_id = upload(client, rows_of("heldout.jsonl")[:EXAM_ROWS])
     made = http.post("/evaluations", json={"model": adapter, "heldout_file": heldout_id}).json()
 
     def rows() -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = http.get(f"/evaluations/{made['id']}/rows").json()["data"]
         return found
 
-    before = until(lambda: len(found := rows()) >= 20 and found, seconds=120)
+    before = until(lambda: len(found := rows()) >= 20 and found, seconds=240)
     stack.kill("evals", signal.SIGKILL)
 
     def ended() -> dict[str, Any] | None:
@@ -147,7 +147,7 @@ def test_the_exam_is_killed_half_way(
 
     found = until(ended, seconds=300)
     assert found["status"] == "succeeded", found
-    assert found["results"]["rows"] == 200
+    assert found["results"]["rows"] == EXAM_ROWS
     kept = {(row["arm"], row["row"]): row for row in rows()}
     assert all(kept[row["arm"], row["row"]] == row for row in before)
 
@@ -170,12 +170,12 @@ def test_vllm_is_killed_in_mid_stream(
 
 def test_killing_a_training_child_resumes_it_once(stack: Stack, client: OpenAI) -> None:
     """The first death of the child is mended; the second fails the job with a reason."""
-    job_id = start_job(client, "child-killed", epochs=6)
-    until(lambda: last_step(client, job_id) >= 20, seconds=120)
+    job_id = start_job(client, "child-killed", epochs=10)
+    until(lambda: last_step(client, job_id) >= 20, seconds=240)
     first = until(stack.training_child, seconds=30)
     stack.kill_process(first, signal.SIGKILL)
     second = until(lambda: (c := stack.training_child()) != first and c, seconds=60)
-    until(lambda: last_step(client, job_id) >= 20, seconds=60)
+    until(lambda: last_step(client, job_id) >= 20, seconds=120)
     stack.kill_process(second, signal.SIGKILL)
     job = until(
         lambda: (j := client.fine_tuning.jobs.retrieve(job_id)).status == "failed" and j, seconds=90

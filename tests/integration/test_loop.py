@@ -3,58 +3,19 @@
 The tests of this file run in order and build on one another, as a user's day does.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import httpx
 import pytest
 from openai import APIStatusError, ConflictError, NotFoundError, OpenAI
-from openai.types.fine_tuning import FineTuningJob
 
 from tests.integration.examples import rows_of, upload
 from tests.integration.stack import Stack
+from tests.integration.training import Trained
 from tests.integration.waiting import until
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 DEPLOYMENT = "support-loop"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Trained:
-    """A finished job and what it was made of."""
-
-    job: FineTuningJob
-    """The job, succeeded."""
-    model: str
-    """The adapter version it made."""
-    heldout: list[dict[str, Any]]
-    """The rows it never saw."""
-    engine_pid: int | None
-    """The vLLM process that ran before the training."""
-
-
-@pytest.fixture(scope="module")
-def trained(stack: Stack, client: OpenAI) -> Trained:
-    """Upload the example data, train on it, and wait for the end."""
-    heldout = rows_of("heldout.jsonl")
-    engine_pid = stack.pids()["engine"]
-    job = client.fine_tuning.jobs.create(
-        model="tiny-base",
-        training_file=upload(client, rows_of("train.jsonl")),
-        validation_file=upload(client, heldout),
-        suffix="loop",
-        seed=7,
-        metadata={"team": "support"},
-    )
-
-    def ended() -> FineTuningJob | None:
-        present = client.fine_tuning.jobs.retrieve(job.id)
-        return present if present.status in {"succeeded", "failed", "cancelled"} else None
-
-    done = until(ended, seconds=400)
-    assert done.status == "succeeded", done.error
-    assert done.fine_tuned_model
-    return Trained(job=done, model=done.fine_tuned_model, heldout=heldout, engine_pid=engine_pid)
 
 
 def ask(client: OpenAI, model: str, row: dict[str, Any], **extra: Any) -> str:
@@ -86,19 +47,12 @@ def test_a_job_has_openais_shape(client: OpenAI, trained: Trained) -> None:
     assert len(client.fine_tuning.jobs.checkpoints.list(job.id).data) <= 3
 
 
-def test_the_adapter_is_loaded_and_probed(
-    stack: Stack, http: httpx.Client, trained: Trained
-) -> None:
+def test_the_adapter_is_loaded_and_probed(trained: Trained) -> None:
     """It becomes ready in the vLLM that was running before."""
-
-    def ready() -> dict[str, Any] | None:
-        found: dict[str, Any] = http.get(f"/adapters/{trained.model}").json()
-        return None if found["status"] == "published" else found
-
-    found = until(ready, seconds=60)
-    assert found["status"] == "ready", found
-    assert found["loaded"]
-    assert stack.pids()["engine"] == trained.engine_pid
+    assert trained.adapter["status"] == "ready", trained.adapter
+    assert trained.adapter["loaded"]
+    before, after = trained.engine_pids
+    assert before == after is not None
 
 
 def test_the_adapter_answers_and_the_base_does_not(client: OpenAI, trained: Trained) -> None:
@@ -151,7 +105,7 @@ def test_the_evaluation_says_go(http: httpx.Client, trained: Trained) -> None:
         data = http.get("/evaluations", params={"model": trained.model}).json()["data"]
         return data[0] if data and data[0]["status"] in {"succeeded", "failed"} else None
 
-    found = until(ended, seconds=240)
+    found = until(ended, seconds=500)
     assert found["status"] == "succeeded", found
     arms = found["results"]["arms"]
     assert set(arms) == {"base", "few_shot", "adapter"}

@@ -33,7 +33,12 @@ def crowded(folder: Path) -> Iterator[tuple[System, Upstream]]:
     with (
         running_upstream(folder) as upstream,
         graftline(
-            upstream.url, folder, served=SERVED, known=KNOWN, GRAFTLINE_MAX_LORAS=str(SERVED)
+            upstream.url,
+            folder,
+            served=SERVED,
+            known=KNOWN,
+            GRAFTLINE_MAX_LORAS=str(SERVED),
+            GRAFTLINE_MAX_LOADED_ADAPTERS=str(SERVED),
         ) as system,
     ):
         yield system, upstream

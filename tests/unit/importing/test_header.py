@@ -14,7 +14,8 @@ from service.importing.header import read_header
 ENTRY = {"dtype": "F32", "shape": [1, 2], "data_offsets": [0, 8]}
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
 )
 
 
@@ -39,7 +40,9 @@ def test_any_bytes_are_refused_or_read(content: bytes) -> None:
     assert outcome(content).encode() is not None
 
 
-@given(st.dictionaries(st.text(), JSON | st.fixed_dictionaries(dict.fromkeys(ENTRY, JSON))))
+@given(
+    st.dictionaries(st.text(), JSON | st.fixed_dictionaries(dict.fromkeys(ENTRY, JSON)), max_size=3)
+)
 def test_any_json_is_refused_or_read(header: object) -> None:
     """Nor does any header of JSON, lone surrogates and huge numbers included."""
     content = json.dumps(header).encode()

@@ -18,8 +18,8 @@ values = st.recursive(
     | st.integers()
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
-    max_leaves=10,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
 )
 
 
@@ -29,7 +29,7 @@ def decoded(header: str | None = None, **fields: Any) -> Inquiry:
     return decode_inquiry(json.dumps({"model": "m", **fields}).encode(), headers.get)
 
 
-@given(st.dictionaries(st.from_regex(r"x_[a-z]{1,5}", fullmatch=True), values))
+@given(st.dictionaries(st.from_regex(r"x_[a-z]{1,5}", fullmatch=True), values, max_size=4))
 def test_only_the_model_is_changed(fields: dict[str, Any]) -> None:
     """All else reaches the engine as it came."""
     sent = json.loads(decoded(**fields).body_for("target"))
