@@ -20,6 +20,7 @@ PROMPT = b'{"model":"tiny-base","messages":[{"role":"user","content":"%s"}]}' % 
     b"a b " * 2_500_000
 )
 IDLE_SECONDS = 60.0
+PROMPT_SECONDS = 120.0
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ async def test_hostile_clients_leave_the_real_stack_as_it_was(
         if "10 MB" not in attack.name and "empty lines" not in attack.name
     ]
     long = Attack(name="10 MB of prompt", content=chat(service.key, PROMPT))
-    faults.append(await hostile.misbehave(service, long))
+    faults.append(await hostile.misbehave(service, long, PROMPT_SECONDS))
     assert not [fault for fault in faults if fault is not None]
     async with asyncio.TaskGroup() as group:
         for act in hostile.VANISH:

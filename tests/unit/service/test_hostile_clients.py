@@ -58,12 +58,14 @@ def reset(one: socket.socket) -> None:
     one.close()
 
 
-async def answer_to(service: ServiceProcess, content: bytes) -> bytes:
+async def answer_to(
+    service: ServiceProcess, content: bytes, seconds: float = PATIENCE_SECONDS
+) -> bytes:
     """Send bytes and return all that comes until the service closes; the client then leaves."""
     loop, one = asyncio.get_running_loop(), await connect(service)
     found = b""
     try:
-        async with asyncio.timeout(PATIENCE_SECONDS), asyncio.TaskGroup() as group:
+        async with asyncio.timeout(seconds), asyncio.TaskGroup() as group:
             sending = group.create_task(_send(one, content))
             with suppress(ConnectionError):
                 while piece := await loop.sock_recv(one, 65536):
@@ -84,9 +86,11 @@ def status_of(answer: bytes) -> int:
     return int(answer.split(b" ", 2)[1]) if answer else CLOSED
 
 
-async def misbehave(service: ServiceProcess, attack: Attack) -> str | None:
+async def misbehave(
+    service: ServiceProcess, attack: Attack, seconds: float = PATIENCE_SECONDS
+) -> str | None:
     """Make one attack; return what was wrong with the answer."""
-    answer = await answer_to(service, attack.content)
+    answer = await answer_to(service, attack.content, seconds)
     status = status_of(answer)
     if status in attack.allowed:
         return None
