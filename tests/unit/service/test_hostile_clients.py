@@ -5,7 +5,7 @@ import json
 import logging
 import socket
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import suppress
 from pathlib import Path
 
@@ -170,13 +170,13 @@ def _asking(*, stream: bool) -> bytes:
     return json.dumps(body).encode()
 
 
-VANISH: list[Callable[[ServiceProcess], Awaitable[None]]] = [
+VANISH: list[Callable[[ServiceProcess], Coroutine[None, None, None]]] = [
     vanish_before_the_body,
     vanish_in_the_body,
     vanish_after_the_body,
     vanish_in_the_stream,
 ]
-DAWDLE: list[Callable[[ServiceProcess], Awaitable[None]]] = [
+DAWDLE: list[Callable[[ServiceProcess], Coroutine[None, None, None]]] = [
     dawdle_in_the_head,
     dawdle_in_the_body,
     stay_silent,
