@@ -78,7 +78,7 @@ class Serving:
         probe: ProbeRow | None = None,
         trainer_shift: float = 0.5,
         project: str = PROJECT,
-        damage: Callable[[Path], None] | None = None,
+        damage: Callable[[Path], object] | None = None,
         **changes: Any,
     ) -> AdapterVersion:
         """Publish an adapter as the trainer does, and return its record.
