@@ -288,7 +288,10 @@ class BodyTooLarge(TooLarge):
     """An inference request is beyond the limit."""
 
     def __str__(self) -> str:
-        return f"The request's body is larger than {self.limit_bytes} bytes. Send less context."
+        return (
+            f"The request's body is larger than {self.limit_bytes} bytes. "
+            "Send less context, or raise GRAFTLINE_MAX_REQUEST_BYTES."
+        )
 
 
 class ArtifactError(GraftlineError):

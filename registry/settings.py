@@ -42,6 +42,8 @@ class Settings(BaseSettings):
     base_model_name: str | None = None
     """Name clients use for the base model; by default the last part of its path, or its full
     Hugging Face name."""
+    database_seconds: float = Field(default=5.0, gt=0)
+    """Longest time the service waits for the database before it answers 503, in seconds."""
     host: str = "127.0.0.1"
     """Address the service listens on."""
     port: int = Field(default=8080, ge=1, le=65535)
@@ -92,6 +94,12 @@ class Settings(BaseSettings):
     """Inference requests that wait at a time; more are answered with 503."""
     queue_seconds: float = Field(default=30.0, gt=0)
     """Longest time an inference request waits for its turn, in seconds."""
+    client_seconds: float = Field(default=30.0, gt=0)
+    """Longest time a client may take to send the head of a request, to begin a body that then comes
+    at 4 KiB a second or more, or to take the next piece of its answer, in seconds; then its
+    connection is closed."""
+    max_request_bytes: int = Field(default=32 * 1024 * 1024, ge=1024)
+    """Largest body of an inference request, in bytes; a larger one is answered with 413."""
     shadow_concurrency: int = Field(default=4, ge=1)
     """Copies of requests that one service process has in flight for shadows; more wait or are
     dropped."""

@@ -6,14 +6,16 @@ It refuses to know any route; it reads the settings, listens, and stops within i
 import logging
 import signal
 import sys
+from functools import partial
 from types import FrameType
+from typing import Any, cast
 
 import uvicorn
 
 from registry.settings import Settings
 from service import garbage
 from service.asgi import create_app
-from service.corked import CorkedProtocol
+from service.patience import ImpatientProtocol
 
 _STOP_SECONDS = 2.0
 """Part of the time to stop that is kept for the background loops and the last writes."""
@@ -35,7 +37,7 @@ def main() -> None:
         host=settings.host,
         port=settings.port,
         loop="uvloop",
-        http=CorkedProtocol,
+        http=cast("Any", partial(ImpatientProtocol, client_seconds=settings.client_seconds)),
         ws="none",
         lifespan="on",
         log_config=None,

@@ -119,10 +119,12 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
         StorageFull: There is no room for the first keys.
     """
     async with AsyncExitStack() as stack:
-        store = await open_store(settings)
+        store = await open_store(settings, wait_seconds=settings.database_seconds)
         stack.push_async_callback(store.close)
         announce(await bootstrap(settings, store), settings)
         services = wire(settings, store)
+        loop = asyncio.get_running_loop()
+        services.metrics.tasks.set_function(lambda: len(asyncio.all_tasks(loop)))
         stack.push_async_callback(services.limiter.close)
         stack.push_async_callback(services.sharing.leave)
         await services.fleet.open()

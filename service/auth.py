@@ -14,7 +14,7 @@ from typing import Any
 from litestar.connection import ASGIConnection
 from litestar.handlers.base import BaseRouteHandler
 
-from registry.errors import GraftlineError, MissingScope, Unauthenticated
+from registry.errors import GraftlineError, MissingScope, Unauthenticated, Unavailable
 from registry.records import ApiKey, Scope
 from registry.store import Store
 
@@ -22,6 +22,8 @@ Connection = ASGIConnection[Any, Any, Any, Any]
 Guard = Callable[[Connection, BaseRouteHandler], None]
 REFRESH_SECONDS = 1.0
 """Longest time a key that another process revoked still opens anything."""
+STALE_SECONDS = 3 * REFRESH_SECONDS
+"""Age of the keys in memory from which one that is not among them may be a new one."""
 MAX_HEADERS = 10_000
 """Headers of callers kept in memory, so that a secret is not hashed at each request."""
 _NO_KEY = (
@@ -42,10 +44,12 @@ def hash_secret(secret: str) -> str:
 class Keyring:
     """The API keys that were not revoked, in memory, by the hash of their secret."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, *, steady: Callable[[], float] = time.monotonic) -> None:
         self._store = store
+        self._steady = steady
         self._keys: dict[str, ApiKey] = {}
         self._by_header: dict[str, ApiKey] = {}
+        self._read_at = float("-inf")
         # Protects the order: keys that were read before a change never replace those read after.
         self._refreshing = asyncio.Lock()
 
@@ -63,6 +67,7 @@ class Keyring:
 
         Raises:
             Unauthenticated: There is no key, it is not one of ours, or it expired.
+            Unavailable: It is unknown here, and the store, which may know it, was not read lately.
         """
         if not authorization and not api_key:
             raise Unauthenticated(_NO_KEY)
@@ -76,6 +81,9 @@ class Keyring:
 
     def _look_up(self, secret: str, header: str) -> ApiKey:
         key = self.find(secret.strip())
+        if key is None and self._steady() - self._read_at > STALE_SECONDS:
+            message = "The database is away, and this API key was not seen before; try again."
+            raise Unavailable("database", message)
         if key is None:
             raise Unauthenticated("Incorrect API key provided, or one that was revoked.")
         # Only valid headers are kept: nobody without a key fills the memory.
@@ -91,10 +99,12 @@ class Keyring:
             Unavailable: The database cannot be reached; the keys stay as they were.
         """
         async with self._refreshing:
+            started = self._steady()
             keys = {key.secret_sha256: key for key in await self._store.keys.valid()}
             if keys != self._keys:
                 self._keys = keys
                 self._by_header.clear()
+            self._read_at = started
 
     async def run(self) -> None:
         """Refresh every `REFRESH_SECONDS` until cancelled."""

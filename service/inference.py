@@ -22,8 +22,6 @@ from service.outcome import Asked
 from service.problems import Problem, new_request_id, problem_of
 from service.services import Services
 
-MAX_BODY_BYTES = 32 * 1024 * 1024
-"""Largest request; a larger one is answered with 413."""
 _UNEXPECTED = 500
 
 logger = logging.getLogger(__name__)
@@ -62,7 +60,8 @@ class Inference:
     ) -> None:
         key = authenticate(self._services.keyring, headers, time.time())
         require(key, records.Scope.INFERENCE)
-        body = await read_body(receive, headers.get("content-length"))
+        limit = self._services.settings.max_request_bytes
+        body = await read_body(receive, headers.get("content-length"), limit)
         inquiry = decode_inquiry(body, headers.get, self._dialect)
         asked = Asked(inquiry=inquiry, key=key, request_id=request_id)
         await Exchange(self._services, asked)(receive, sender)
@@ -82,28 +81,29 @@ class _Sender:
         await self._send(message)
 
 
-async def read_body(receive: Receive, length: str | None) -> bytes:
+async def read_body(receive: Receive, length: str | None, limit: int) -> bytes:
     """Return a request's body.
 
     Args:
         receive: ASGI's.
         length: The header `content-length`, if there is one.
+        limit: Most bytes.
 
     Raises:
-        BodyTooLarge: It is larger than `MAX_BODY_BYTES`; no more than that was read.
+        BodyTooLarge: It is larger than `limit`; no more than that was kept.
         ClientLeft: The client went away first.
     """
-    if length is not None and length.isdecimal() and int(length[:20]) > MAX_BODY_BYTES:
-        raise BodyTooLarge(MAX_BODY_BYTES)
+    if length is not None and length.isdecimal() and int(length[:20]) > limit:
+        raise BodyTooLarge(limit)
     message = await _next(receive)
     if not message["more_body"]:
-        return _checked(message["body"])
+        return _checked(message["body"], limit)
     whole = bytearray(message["body"])
     while message["more_body"]:
         message = await _next(receive)
         whole += message["body"]
-        if len(whole) > MAX_BODY_BYTES:
-            raise BodyTooLarge(MAX_BODY_BYTES)
+        if len(whole) > limit:
+            raise BodyTooLarge(limit)
     return bytes(whole)
 
 
@@ -126,7 +126,7 @@ async def _next(receive: Receive) -> Mapping[str, Any]:
     return message
 
 
-def _checked(body: bytes) -> bytes:
-    if len(body) > MAX_BODY_BYTES:
-        raise BodyTooLarge(MAX_BODY_BYTES)
+def _checked(body: bytes, limit: int) -> bytes:
+    if len(body) > limit:
+        raise BodyTooLarge(limit)
     return body

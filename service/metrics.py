@@ -57,11 +57,6 @@ class ServiceMetrics:
             ["model"],
             registry=registry,
         )
-        self.queued = Gauge(
-            "graftline_queued_requests",
-            "Inference requests that wait because as many as may be are in flight.",
-            registry=registry,
-        )
         self.shadow_copies = Counter(
             "graftline_shadow_copies",
             "Copies of requests for a shadow: `answered`, `failed`, `dropped` for want of room, or "
@@ -69,11 +64,29 @@ class ServiceMetrics:
             ["deployment", "outcome"],
             registry=registry,
         )
+        self._declare_load(registry)
         self._declare_replicas(registry)
         self._declare_adapters(registry)
         self._declare_interactions(registry)
         Info("graftline_build", "What is running.", registry=registry).info(
             {"version": _own_version()}
+        )
+
+    def _declare_load(self, registry: CollectorRegistry) -> None:
+        self.queued = Gauge(
+            "graftline_queued_requests",
+            "Inference requests that wait because as many as may be are in flight.",
+            registry=registry,
+        )
+        self.admitted = Gauge(
+            "graftline_admitted_requests",
+            "Inference requests that hold one of the places of GRAFTLINE_MAX_IN_FLIGHT.",
+            registry=registry,
+        )
+        self.tasks = Gauge(
+            "graftline_tasks",
+            "Tasks of the event loop: background loops, requests, and clients listened for.",
+            registry=registry,
         )
 
     def _declare_replicas(self, registry: CollectorRegistry) -> None:
@@ -86,6 +99,12 @@ class ServiceMetrics:
         self.replica_adapters = Gauge(
             "graftline_replica_adapters",
             "Adapters that a replica held when it was last looked at, those of others included.",
+            ["replica"],
+            registry=registry,
+        )
+        self.replica_requests = Gauge(
+            "graftline_replica_requests",
+            "Inference requests that this process has in flight on a replica.",
             ["replica"],
             registry=registry,
         )
@@ -205,7 +224,12 @@ class ServiceMetrics:
 
     def forget_replica(self, replica: str) -> None:
         """Drop every series of a replica that vanished."""
-        for metric in (self.engine_up, self.replica_adapters, self.ejections):
+        for metric in (
+            self.engine_up,
+            self.replica_adapters,
+            self.replica_requests,
+            self.ejections,
+        ):
             metric.remove_by_labels({"replica": replica})
 
     def record_feedback(self, *, deployment: str | None, arm: str, score: float | None) -> None:

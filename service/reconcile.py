@@ -84,6 +84,13 @@ class Reconciler:
                 found.setdefault(name, []).append(replica.name)
         return found
 
+    def fault_of(self, name: str) -> str | None:
+        """Return why the last step on a version failed on a replica; none when none did."""
+        for replica, tender in self._tenders.items():
+            if (setback := tender.setbacks.get(name)) is not None:
+                return f"{replica.name}: {setback.reason}"
+        return None
+
     def wake(self) -> None:
         """Compare wanted and loaded at once."""
         self._woken.set()

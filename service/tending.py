@@ -145,6 +145,11 @@ class Tender:
             await self._grafting.perform(action, self.replica)
         except _MENDABLE as exc:
             self._set_back(name, str(exc))
+        except Unavailable:  # nothing is known of the version: the replica or the database is away
+            raise
+        except Exception as exc:  # the edge of one version: the others are tended all the same
+            logger.exception("%s failed on %s", name, self.replica.name)
+            self._set_back(name, f"An unexpected {type(exc).__name__}; the log tells more.")
         else:
             self.setbacks.pop(name, None)
         await self._overseer.refresh()

@@ -18,7 +18,7 @@ class Turnstile:
     """Lets a bounded number of requests through; a bounded number waits in its order."""
 
     def __init__(self, *, places: int, queue: int, wait_seconds: float) -> None:
-        self._free = places
+        self._places = self._free = places
         self._queue = queue
         self._wait_seconds = wait_seconds
         self._waiting: deque[asyncio.Future[None]] = deque()
@@ -27,6 +27,11 @@ class Turnstile:
     def waiting(self) -> int:
         """Requests that wait now."""
         return len(self._waiting)
+
+    @property
+    def taken(self) -> int:
+        """Places that are taken now."""
+        return self._places - self._free
 
     def try_enter(self) -> bool:
         """Take a place if one is free and nobody waits for it."""

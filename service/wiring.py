@@ -95,4 +95,5 @@ def _turnstile(settings: Settings, metrics: ServiceMetrics) -> Turnstile:
         wait_seconds=settings.queue_seconds,
     )
     metrics.queued.set_function(lambda: turnstile.waiting)
+    metrics.admitted.set_function(lambda: turnstile.taken)
     return turnstile

@@ -9,13 +9,16 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from uuid import uuid4
 
+import psutil
 import psycopg
 import pytest
+
+from tests.processes import family
 
 
 @contextmanager
@@ -34,39 +37,76 @@ def temporary_database() -> Iterator[str]:
             admin.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
 
+@contextmanager
+def own_server() -> Iterator["PostgresServer"]:
+    """Run a server that a test may stop and freeze."""
+    server = PostgresServer()
+    try:
+        yield server
+    finally:
+        server.remove()
+
+
+class PostgresServer:
+    """A server that listens on a Unix socket only, in a folder of its own."""
+
+    def __init__(self) -> None:
+        self._binaries = _binaries()
+        self.folder = Path(tempfile.mkdtemp(prefix="graftline-pg-"))
+        """Where its socket is."""
+        self._user = _unprivileged_user(self.folder)
+        self._data = self.folder / "data"
+        self._run([self._binaries / "initdb", "-D", self._data, "-A", "trust", "-U", "postgres"])
+        self.start()
+
+    @property
+    def url(self) -> str:
+        """The SQLAlchemy URL of its first database."""
+        return f"postgresql+psycopg://postgres@/postgres?host={self.folder}"
+
+    def start(self) -> None:
+        """Start it, and return once it answers."""
+        options = f"-k {self.folder} -c listen_addresses= -c fsync=off"
+        self._control("-o", options, "-l", self.folder / "log", "-w", "start")
+
+    def stop(self) -> None:
+        """Stop it as an operator does, and return once it is gone."""
+        self._control("-m", "fast", "-w", "stop")
+
+    def freeze(self) -> None:
+        """Let it hang without a word: connections stay open, nothing is answered."""
+        for process in self._processes():
+            process.suspend()
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        for process in self._processes():
+            process.resume()
+
+    def remove(self) -> None:
+        """Stop it at once, if it runs, and delete its folder."""
+        with suppress(OSError, psutil.NoSuchProcess):
+            self.thaw()
+        with suppress(subprocess.CalledProcessError):
+            self._control("-m", "immediate", "stop")
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _processes(self) -> list[psutil.Process]:
+        return family(int((self._data / "postmaster.pid").read_text().split()[0]))
+
+    def _control(self, *arguments: str | Path) -> None:
+        self._run([self._binaries / "pg_ctl", "-D", self._data, *arguments])
+
+    def _run(self, command: Sequence[str | Path]) -> None:
+        subprocess.run(command, check=True, capture_output=True, user=self._user, cwd=self.folder)
+
+
 @cache
 def _server() -> str:
-    """Start a server that listens on a Unix socket only, and return the socket's folder."""
-    binaries = _binaries()
-    folder = Path(tempfile.mkdtemp(prefix="graftline-pg-"))
-    user = _unprivileged_user(folder)
-    data = folder / "data"
-    _run([binaries / "initdb", "-D", data, "-A", "trust", "-U", "postgres"], folder, user)
-    options = f"-k {folder} -c listen_addresses= -c fsync=off"
-    start: list[str | Path] = [
-        binaries / "pg_ctl",
-        "-D",
-        data,
-        "-o",
-        options,
-        "-l",
-        folder / "log",
-        "-w",
-        "start",
-    ]
-    _run(start, folder, user)
-    atexit.register(_stop, binaries, folder, user)
-    return str(folder)
-
-
-def _run(command: Sequence[str | Path], folder: Path, user: str | None) -> None:
-    subprocess.run(command, check=True, capture_output=True, user=user, cwd=folder)
-
-
-def _stop(binaries: Path, folder: Path, user: str | None) -> None:
-    stop: list[str | Path] = [binaries / "pg_ctl", "-D", folder / "data", "-m", "immediate", "stop"]
-    subprocess.run(stop, check=False, capture_output=True, user=user)
-    shutil.rmtree(folder, ignore_errors=True)
+    """Start the server of this run, and return the socket's folder."""
+    server = PostgresServer()
+    atexit.register(server.remove)
+    return str(server.folder)
 
 
 def _binaries() -> Path:

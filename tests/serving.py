@@ -7,12 +7,13 @@ import asyncio
 import json
 import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 import uvicorn
@@ -28,7 +29,7 @@ from registry.records import (
 )
 from registry.settings import Settings
 from service.asgi import create_app
-from service.corked import CorkedProtocol
+from service.patience import ImpatientProtocol
 from service.services import Services
 from tests import records
 from tests.database_template import prepare
@@ -79,9 +80,13 @@ class Serving:
         probe: ProbeRow | None = None,
         trainer_shift: float = 0.5,
         project: str = PROJECT,
+        damage: Callable[[Path], object] | None = None,
         **changes: Any,
     ) -> AdapterVersion:
-        """Publish an adapter as the trainer does, and return its record."""
+        """Publish an adapter as the trainer does, and return its record.
+
+        The files may be damaged between their publication and the record.
+        """
         settings, directory = self.settings, name.replace(":", "-")
         staged = settings.work_dir / directory
         if not staged.exists():  # a test with a real engine wrote real weights there
@@ -90,6 +95,8 @@ class Serving:
             (staged / "adapter_model.safetensors").write_bytes(name.encode())
         manifest = _manifest(name, probe or _expected(trainer_shift))
         published = publish(staged, settings.adapters_dir / directory, manifest)
+        if damage is not None:
+            damage(settings.adapters_dir / directory)
         version = adapter_version(
             name,
             project=project,
@@ -203,7 +210,11 @@ async def service_over(vllms: list[FakeVllm], settings: Settings) -> AsyncIterat
     """Run one service process's application over engines that run already."""
     app = create_app(settings)
     config = uvicorn.Config(
-        app, log_config=None, http=CorkedProtocol, ws="none", timeout_graceful_shutdown=1
+        app,
+        log_config=None,
+        http=cast("Any", partial(ImpatientProtocol, client_seconds=settings.client_seconds)),
+        ws="none",
+        timeout_graceful_shutdown=1,
     )
     server = _Server(config)
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # no Nagle

@@ -6,7 +6,7 @@ It refuses to know what the records are used for.
 from registry.settings import Settings
 from registry.store.adapters import Adapters
 from registry.store.catalogue import Catalogue
-from registry.store.database import Database
+from registry.store.database import WAIT_SECONDS, Database
 from registry.store.deployments import Deployments
 from registry.store.evaluations import Evaluations
 from registry.store.files import Files
@@ -44,14 +44,18 @@ class Store:
         await self.database.close()
 
 
-async def open_store(settings: Settings) -> Store:
+async def open_store(settings: Settings, *, wait_seconds: float = WAIT_SECONDS) -> Store:
     """Migrate the database to the newest schema and open it.
+
+    Args:
+        settings: Where it is.
+        wait_seconds: Longest time to wait for it, at any later time.
 
     Raises:
         Unavailable: The database cannot be reached.
     """
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    database = Database(settings.store_url)
+    database = Database(settings.store_url, wait_seconds=wait_seconds)
     await database.migrate(lock_file=settings.data_dir / "migrate.lock")
     return Store(database)
 

@@ -3,6 +3,7 @@
 It refuses to know any table.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -14,23 +15,36 @@ from filelock import FileLock
 from sqlalchemy import Connection, event, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DataError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from registry.errors import Invalid, Unavailable
 
 _MIGRATIONS = Path(__file__).parent.parent / "migrations"
-_BUSY_SECONDS = 30
+WAIT_SECONDS = 30.0
+"""Longest time that anybody waits for the database, unless told otherwise."""
+_CANCEL_SECONDS = 0.5
 _POSTGRES_LOCK = 7_241_016
 
 
 class Database:
-    """An engine with three kinds of transaction: `read`, `read_as_one` and `write`."""
+    """An engine with three kinds of transaction: `read`, `read_as_one` and `write`.
 
-    def __init__(self, url: str) -> None:
+    Args:
+        url: SQLAlchemy's.
+        wait_seconds: Longest time for a lock on SQLite, and for a whole transaction on a server,
+            which may hang without a word.
+    """
+
+    def __init__(self, url: str, *, wait_seconds: float = WAIT_SECONDS) -> None:
         self.is_sqlite = url.startswith("sqlite")
-        arguments = {"timeout": _BUSY_SECONDS} if self.is_sqlite else {}
+        self._wait_seconds = wait_seconds
+        arguments = {"timeout": wait_seconds} if self.is_sqlite else {}
         self.engine = create_async_engine(
-            url, connect_args=arguments, pool_pre_ping=not self.is_sqlite
+            url,
+            connect_args=arguments,
+            pool_pre_ping=not self.is_sqlite,
+            pool_timeout=wait_seconds,
         )
         if self.is_sqlite:
             event.listen(self.engine.sync_engine, "connect", _prepare_sqlite)
@@ -44,7 +58,11 @@ class Database:
             Unavailable: The database cannot be reached.
         """
         with _translated():
-            async with self.engine.connect() as connection, connection.begin():
+            async with (
+                self._in_time(),
+                self.engine.connect() as connection,
+                connection.begin(),
+            ):
                 yield connection
 
     @asynccontextmanager
@@ -57,7 +75,7 @@ class Database:
             Unavailable: The database cannot be reached.
         """
         with _translated():
-            async with self.engine.connect() as connection:
+            async with self._in_time(), self.engine.connect() as connection:
                 if not self.is_sqlite:
                     await connection.execution_options(isolation_level="REPEATABLE READ")
                 async with connection.begin():
@@ -73,7 +91,7 @@ class Database:
             Unavailable: The database cannot be reached, or is locked for too long.
         """
         with _translated():
-            async with self.engine.connect() as connection:
+            async with self._in_time(), self.engine.connect() as connection:
                 await connection.execution_options(graftline_write=True)
                 async with connection.begin():
                     yield connection
@@ -90,6 +108,26 @@ class Database:
                     lock.release()
             else:
                 await self._upgrade()
+
+    @asynccontextmanager
+    async def _in_time(self) -> AsyncIterator[None]:
+        """End a transaction that a server leaves without an answer.
+
+        The driver asks the server to cancel the query and waits for its word for another ten
+        seconds; interrupted once more, it cuts the connection. SQLite's own deadline is the lock's.
+        """
+        if self.is_sqlite:
+            yield
+            return
+        try:
+            async with (
+                asyncio.timeout(self._wait_seconds + _CANCEL_SECONDS),
+                asyncio.timeout(self._wait_seconds),
+            ):
+                yield
+        except TimeoutError as exc:
+            message = f"The database did not answer within {self._wait_seconds:g} s; try again."
+            raise Unavailable("database", message) from exc
 
     async def _upgrade(self) -> None:
         async with self.engine.connect() as connection:
@@ -112,6 +150,9 @@ def _translated() -> Iterator[None]:
         yield
     except OperationalError as exc:
         raise Unavailable("database", f"The database does not answer: {exc.orig}") from exc
+    except PoolTimeout as exc:
+        message = "Too many requests wait for the database; try again."
+        raise Unavailable("database", message) from exc
     except DataError as exc:  # such as a NUL character, which PostgreSQL does not store
         reason = str(exc.orig).partition("\n")[0]
         raise Invalid(f"A value cannot be stored: {reason}.") from exc

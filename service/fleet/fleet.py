@@ -165,6 +165,9 @@ class Fleet:
     async def _joined(self, url: str) -> Replica:
         replica = Replica(url, self._make_engine(url))
         await replica.engine.open()
+        self._metrics.replica_requests.labels(replica.name).set_function(
+            lambda: replica.outstanding
+        )
         return replica
 
     async def _see_off(self) -> None:

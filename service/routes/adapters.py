@@ -13,7 +13,7 @@ from litestar.params import FromPath
 
 from registry.artifacts import Manifest, read_manifest
 from registry.errors import CorruptArtifact, Invalid, NotFound, TooLarge
-from registry.records import ApiKey, Purpose, Scope
+from registry.records import AdapterVersion, ApiKey, Purpose, Scope
 from service.auth import needs
 from service.context import After, Caller, Limit, Parts
 from service.forms import FilePart, Form, boundary_of
@@ -82,11 +82,8 @@ async def list_adapters(
 ) -> ListOf[AdapterObject]:
     """List the project's adapter versions, newest first."""
     page = await services.store.adapters.page(project=caller.project, after=after, limit=limit)
-    loaded = services.reconciler.loaded
     return ListOf(
-        data=[
-            adapter_object(version, replicas=loaded.get(version.name, [])) for version in page.data
-        ],
+        data=[_object(services, version) for version in page.data],
         has_more=page.has_more,
     )
 
@@ -99,8 +96,7 @@ async def get_adapter(services: Parts, caller: Caller, name: FromPath[str]) -> A
     manifest = await to_thread.run_sync(
         _manifest, services.settings.adapters_dir / version.directory
     )
-    replicas = services.reconciler.loaded.get(version.name, [])
-    return adapter_object(version, replicas=replicas, manifest=manifest)
+    return _object(services, version, manifest)
 
 
 @post("/{name:path}", status_code=200)
@@ -120,7 +116,19 @@ async def _set_pin(services: Services, caller: ApiKey, name: str, *, pinned: boo
     version = await services.store.adapters.pin(name, project=caller.project, pinned=pinned)
     await services.routing.refresh()
     services.reconciler.wake()
-    return adapter_object(version, replicas=services.reconciler.loaded.get(version.name, []))
+    return _object(services, version)
+
+
+def _object(
+    services: Services, version: AdapterVersion, manifest: Manifest | None = None
+) -> AdapterObject:
+    reconciler = services.reconciler
+    return adapter_object(
+        version,
+        replicas=reconciler.loaded.get(version.name, []),
+        load_error=reconciler.fault_of(version.name),
+        manifest=manifest,
+    )
 
 
 def _manifest(directory: Path) -> Manifest | None:

@@ -17,6 +17,8 @@ CONNECT_SECONDS = 2.0
 KEEPALIVE_SECONDS = 3.0
 """Shorter than vLLM's own 5 seconds, so that we never write on a connection it is closing."""
 
+_FORGOTTEN_AT_ONCE = 8
+
 
 class ConnectionPool:
     """Connections to the engine at one URL."""
@@ -69,7 +71,9 @@ class ConnectionPool:
         """Take a connection back; one whose answer is not complete is cut."""
         self._busy.discard(connection)
         if connection.finish() and not self._is_closed:
-            self._idle[connection] = asyncio.get_running_loop().time()
+            now = asyncio.get_running_loop().time()
+            self._idle[connection] = now
+            self._forget_idle_since(now - KEEPALIVE_SECONDS)
 
     async def close(self) -> None:
         """Cut every connection."""
@@ -101,6 +105,15 @@ class ConnectionPool:
                 return connection
             connection.abort()
         return None
+
+    def _forget_idle_since(self, oldest: float) -> None:
+        """Cut some of what a busier time left: the longest idle come first, none is used again."""
+        for _ in range(_FORGOTTEN_AT_ONCE):
+            connection, since = next(iter(self._idle.items()))
+            if since > oldest:
+                return
+            del self._idle[connection]
+            connection.abort()
 
     async def _open(self) -> Connection:
         if self._is_closed:

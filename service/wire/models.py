@@ -51,6 +51,9 @@ class AdapterObject(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a replica of the engine holds it now, as last observed."""
     replicas: list[str]
     """Host and port of each replica that holds it."""
+    load_error: str | None
+    """Why a replica could not load or examine it last time, such as damaged files; it is tried
+    again, ever more rarely."""
     pinned: bool
     """Whether it stays loaded although no deployment names it and nobody asks for it."""
     rank: int
@@ -73,6 +76,7 @@ def adapter_object(
     version: AdapterVersion,
     *,
     replicas: list[str],
+    load_error: str | None = None,
     manifest: Manifest | None = None,
     notices: list[str] | None = None,
 ) -> AdapterObject:
@@ -88,6 +92,7 @@ def adapter_object(
         reason=version.reason,
         loaded=bool(replicas),
         replicas=replicas,
+        load_error=load_error,
         pinned=version.pinned,
         rank=version.rank,
         training_file=version.training_file,

@@ -38,6 +38,8 @@ class Faults:
     """The connection of a chat is cut before anything is answered."""
     answer_status: int | None = None
     """Every answer of an adapter has this status."""
+    endless_piece: str | None = None
+    """A stream repeats this piece until its client leaves."""
     gate: asyncio.Event | None = None
     """Answers wait for it, after their first event if they are streamed; probes do not."""
     gated_model: str | None = None
@@ -64,6 +66,8 @@ class FakeVllm:
     """Path of every request, in order, those that do not exist included."""
     log: list[str] = field(default_factory=list)
     """What happened, in order."""
+    sent_bytes: int = 0
+    """Bytes of endless streams so far."""
     aborted: int = 0
     """Requests whose client left before the end."""
     waiting: asyncio.Event = field(default_factory=asyncio.Event)
@@ -221,6 +225,11 @@ class FakeVllm:
             await response.write(_event(head | {"choices": [choice]}))
             if index == 0:
                 await self.gated(body)
+        while self.faults.endless_piece is not None:
+            choice = shape.piece(self.faults.endless_piece) | {"finish_reason": None}
+            event = _event(head | {"choices": [choice]})
+            await response.write(event)
+            self.sent_bytes += len(event)
         last = shape.piece("") | {"finish_reason": "stop"}
         await response.write(_event(head | {"choices": [last]}))
         if (body.get("stream_options") or {}).get("include_usage"):

@@ -64,7 +64,7 @@ def test_a_torn_target_is_replaced(staged: Path, tmp_path: Path) -> None:
     assert verify(target).files
 
 
-@pytest.mark.parametrize("harm", ["altered", "missing", "unlisted", "manifest"])
+@pytest.mark.parametrize("harm", ["altered", "missing", "unlisted", "folder", "manifest", "bit"])
 def test_harm_is_noticed(staged: Path, tmp_path: Path, harm: str) -> None:
     """Altered, missing and unlisted files, and a broken manifest, are corruption."""
     target = publish(staged, tmp_path / "adapters" / "a", MANIFEST_OF_TEST).directory
@@ -75,6 +75,13 @@ def test_harm_is_noticed(staged: Path, tmp_path: Path, harm: str) -> None:
         weights.unlink()
     elif harm == "unlisted":
         (target / "extra.json").write_text("{}")
+    elif harm == "folder":
+        weights.unlink()
+        weights.mkdir()
+    elif harm == "bit":  # in the middle of a name: no UTF-8 any more
+        (target / MANIFEST).write_bytes(
+            (target / MANIFEST).read_bytes().replace(b"base", b"b\xe1se")
+        )
     else:
         (target / MANIFEST).write_text("{")
     with pytest.raises(CorruptArtifact):

@@ -6,10 +6,10 @@ from typing import Any
 import httpx
 import pytest
 
-from registry.errors import Unauthenticated
+from registry.errors import Unauthenticated, Unavailable
 from registry.records import Scope
 from registry.store import Store
-from service.auth import Keyring
+from service.auth import STALE_SECONDS, Keyring
 from service.front import Front
 from tests.service_api import Connect, open_client
 
@@ -39,6 +39,23 @@ async def test_an_expired_key_is_told_so(client: httpx.AsyncClient, store: Store
     assert keyring.identify(header, None, made["expires_at"] - 1).id == made["id"]
     with pytest.raises(Unauthenticated, match="expired"):
         keyring.identify(header, None, made["expires_at"])
+
+
+@pytest.mark.usefixtures("app")
+async def test_an_unknown_key_is_not_wrong_while_the_store_is_away(
+    client: httpx.AsyncClient, store: Store
+) -> None:
+    """It may be new, so 503; a known one goes on, and once the store was read it is 401 again."""
+    made, now = await make(client), [0.0]
+    keyring = Keyring(store, steady=lambda: now[0])
+    await keyring.refresh()
+    now[0] += STALE_SECONDS + 1
+    assert keyring.identify(f"Bearer {made['secret']}", None, time.time()).id == made["id"]
+    with pytest.raises(Unavailable, match="not seen before"):
+        keyring.identify("Bearer sk-graftline-new", None, time.time())
+    await keyring.refresh()
+    with pytest.raises(Unauthenticated):
+        keyring.identify("Bearer sk-graftline-new", None, time.time())
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,26 @@ async def test_an_adapter_that_changes_nothing_is_rejected_and_never_served(
     assert stack.vllm.bodies[-1]["model"] != NAME or "prompt" in stack.vllm.bodies[-1]
 
 
+async def test_a_fault_nobody_thought_of_stops_one_version_and_no_other(
+    stack: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others are tended all the same; its record in the API says that something failed."""
+    engine = stack.services.fleet.replicas[0].engine
+    load = engine.load
+
+    async def fail_for_one(name: str, path: str) -> None:
+        if name == NAME:
+            raise ZeroDivisionError
+        await load(name, path)
+
+    monkeypatch.setattr(engine, "load", fail_for_one)
+    await stack.publish(NAME)
+    await stack.publish(OTHER)
+    await stack.until(OTHER, AdapterStatus.READY)
+    async with stack.client.get(f"/v1/adapters/{NAME}") as answer:
+        assert "ZeroDivisionError" in (await answer.json())["load_error"]
+
+
 async def test_an_adapter_that_differs_from_the_trainers_is_rejected(stack: Serving) -> None:
     """The engine computes something else than was trained."""
     await stack.publish(NAME, trainer_shift=2.0)
