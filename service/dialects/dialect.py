@@ -27,6 +27,8 @@ class Dialect:
     """What it does, in one sentence."""
     required: Mapping[str, type]
     """Fields a request must have beside `model`, for the API's description."""
+    optional: Mapping[str, type] = field(default_factory=dict)
+    """Fields that it may have, where the description would be useless without them."""
     id_prefix: str
     """What the engine puts before our request id to name its answer."""
     id_field: str | None = None
