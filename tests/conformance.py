@@ -52,6 +52,7 @@ _VALUES: Mapping[str, Sequence[str | int | float]] = {
     "days": ["2026-11-01", "2026-11-30", "0001-01-01", "9999-12-31", "2026-02-30"],
     "groups": ["key", "model,day", "key,model,day", ","],
 }
+_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "TRACE"]
 _SOMEWHERE = {
     "path.file_id": "files",
     "path.job_id": "jobs",
@@ -79,8 +80,7 @@ _AT = {
     "/v1/fine_tuning/jobs": {"query.after": "jobs"},
     "/v1/models/{name}": {"path.name": "models"},
     "/v1/adapters": {"query.after": "versions"},
-    "GET /v1/adapters/{name}": {"path.name": "versions"},
-    "POST /v1/adapters/{name}": {"path.name": "pins"},
+    "/v1/adapters/{name}": {"path.name": "versions"},
     "/v1/deployments/{name}": {"path.name": "deployments"},
     "/v1/deployments/{name}/history": {"path.name": "deployments"},
     "/v1/deployments/{name}/promote": {"path.name": "deployments"},
@@ -108,8 +108,15 @@ def described_api(
         "dictionaries": {name: {"values": list(each)} for name, each in values.items() if each},
         "parameters": _bound(_SOMEWHERE, known),
         "operations": [
-            {**_operations(place), "parameters": _bound(names, known)}
-            for place, names in _AT.items()
+            *(
+                {**_operations(place), "parameters": _bound(names, known)}
+                for place, names in _AT.items()
+            ),
+            # The same handler as PATCH, whose bounds are tried.
+            {
+                "include-name": "POST /v1/deployments/{name}",
+                "phases": {"coverage": {"enabled": False}},
+            },
         ],
         "generation": {
             "deterministic": True,
@@ -123,7 +130,12 @@ def described_api(
         },
         "phases": {
             "examples": {"enabled": False},
-            "coverage": {"enabled": coverage, "generate-duplicate-query-parameters": True},
+            "fuzzing": {"extra-data-sources": {"responses": False}},
+            "coverage": {
+                "enabled": coverage,
+                "generate-duplicate-query-parameters": True,
+                "unexpected-methods": _METHODS,
+            },
         },
     }
     return schemathesis.openapi.from_url(

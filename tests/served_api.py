@@ -97,8 +97,9 @@ class _Maker:
         self.answers: list[Made] = []
 
     def __call__(self, path: str, **body: Any) -> str:
-        """Make something of a JSON body, and return its id."""
-        return self._kept(path, self._client.post(path, json=body))
+        """Make something of a JSON body, and return its id; a path takes its name from the body."""
+        target = path.format(name=body.pop("name")) if "{name}" in path else path
+        return self._kept(path, self._client.post(target, json=body))
 
     def upload(self, path: str, files: dict[str, bytes], **fields: str) -> str:
         """Make something of files, and return its id."""
@@ -107,6 +108,7 @@ class _Maker:
 
     def _kept(self, path: str, answer: httpx.Response) -> str:
         assert answer.status_code == 200, answer.text
+        answer.request.read()  # a form was streamed; what is checked later wants it whole
         self.answers.append(Made(path=path, answer=answer))
         return str(answer.json().get("secret") or answer.json()["id"])
 
@@ -141,10 +143,10 @@ def _furnished(served: Serving, folder: Path) -> ServedApi:
             "adapter_model": (imported / "adapter_model.safetensors").read_bytes(),
         }
         make.upload("/v1/adapters", parts, suffix="mine")
+        make("/v1/adapters/{name}", name=f"{VERSIONS[1]}/pin")
     known = {
         "models": [BASE, "support", *VERSIONS],
         "versions": VERSIONS,
-        "pins": [f"{VERSIONS[1]}/pin", f"{VERSIONS[1]}/unpin"],
         "files": files,
         "jobs": [job],
         "evaluations": [exam],
