@@ -11,8 +11,6 @@ from functools import partial
 
 from anyio import to_thread
 from litestar import Litestar, Router
-from litestar.openapi.config import OpenAPIConfig
-from litestar.openapi.spec import Components, SecurityScheme
 
 from registry.errors import GraftlineError
 from registry.liveness import keep_beating
@@ -21,8 +19,10 @@ from registry.store import open_store
 from service import uploads
 from service.bootstrap import announce, bootstrap
 from service.context import DEPENDENCIES
+from service.description import DescriptionConfig
 from service.front import Front
 from service.importing import orphans
+from service.json_request import JsonRequest
 from service.problems import handle
 from service.request_log import RequestLog
 from service.routes import (
@@ -51,10 +51,6 @@ from service.wiring import wire
 
 RESTART_SECONDS = 1.0
 """Pause before a background loop that died is started again."""
-_DESCRIPTION = (
-    "Fine-tune, serve, compare and watch language models on your own machines, through OpenAI's "
-    "and Anthropic's APIs. Send an API key as 'Authorization: Bearer <key>' or 'x-api-key: <key>'."
-)
 _ADMINISTRATION = (
     files,
     feedback_files,
@@ -102,10 +98,11 @@ def create_app(settings: Settings, started: Callable[[], None] = lambda: None) -
     application = Litestar(
         route_handlers=[administration, *inference.handlers, *health.handlers],
         dependencies=DEPENDENCIES,
+        request_class=JsonRequest,
         exception_handlers={Exception: handle},
         lifespan=[lifespan],
         logging_config=None,
-        openapi_config=_openapi(),
+        openapi_config=DescriptionConfig(),
     )
     return Front(application)
 
@@ -171,15 +168,3 @@ async def _keep_running(name: str, run: Callable[[], Awaitable[None]]) -> None:
         except Exception:  # the edge of every background loop
             logger.exception("the loop '%s' died and is started again", name)
         await asyncio.sleep(RESTART_SECONDS)
-
-
-def _openapi() -> OpenAPIConfig:
-    scheme = SecurityScheme(type="http", scheme="bearer", description="An API key of Graftline.")
-    return OpenAPIConfig(
-        title="Graftline",
-        version="1",
-        description=_DESCRIPTION,
-        components=Components(security_schemes={"api_key": scheme}),
-        security=[{"api_key": []}],
-        use_handler_docstrings=True,
-    )

@@ -29,10 +29,10 @@ class Detail(msgspec.Struct, frozen=True, kw_only=True):
     """What is wrong, and how to mend it."""
     type: str
     """`invalid_request_error` or `server_error`; `requests` or `tokens` for a used-up limit."""
-    param: str | None = None
+    param: str | None
     """The request's parameter at fault."""
-    code: str | None = None
-    """A stable word."""
+    code: str | int | None
+    """A stable word; a number in an error of the engine's own."""
 
 
 class ErrorBody(msgspec.Struct, frozen=True):
@@ -142,14 +142,18 @@ def in_shape(body: bytes, status: int, shape: Shape, request_id: str) -> bytes:
     """Return the engine's own error in a shape; OpenAI's is the engine's and stays as it is.
 
     vLLM answers Anthropic's clients in OpenAI's shape where it checks the body's fields, and with
-    types of its own elsewhere.
+    types of its own elsewhere. What is no error of either, such as the bare words of a server that
+    fell over, is put into one.
     """
-    if shape is Shape.OPENAI:
-        return body
     try:
         message = msgspec.json.decode(body, type=_EngineError).error.message
-    except msgspec.MsgspecError:
-        message = body[:_LONGEST_WORDS].decode(errors="replace")
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        message = body[:_LONGEST_WORDS].decode(errors="replace") or "The engine gave no reason."
+    else:
+        if shape is Shape.OPENAI:
+            return body
+    if shape is Shape.OPENAI:
+        return _problem(status, message, request_id, code="engine_error").encode()
     return msgspec.json.encode(error_of(status, message, request_id))
 
 
@@ -196,7 +200,7 @@ def _ours(error: errors.GraftlineError, rule: _Rule, request_id: str) -> Problem
 def _litestars(error: HTTPException, request_id: str) -> Problem:
     status = error.status_code
     code = _HTTP_CODES.get(status, "invalid_request")
-    message, param = error.detail, None
+    message, param, headers = error.detail, None, {}
     cause = error.__cause__ or error
     if isinstance(error, ValidationException) and isinstance(error.extra, list) and error.extra:
         faults = [_fault_of(fault) for fault in error.extra if isinstance(fault, dict)]
@@ -206,7 +210,10 @@ def _litestars(error: HTTPException, request_id: str) -> Problem:
         message = f"The request cannot be read: {error.detail}."
     elif status == 404:
         message = "There is nothing at this URL."
-    return _problem(status, message, request_id, code=code, param=param)
+    elif status == 405:
+        headers = {"allow": (error.headers or {}).get("allow", "")}
+        message = f"This URL takes no such method; it takes {headers['allow']}."
+    return _problem(status, message, request_id, code=code, param=param, headers=headers)
 
 
 def _fault_of(fault: dict[str, Any]) -> _Fault:

@@ -15,6 +15,7 @@ from service.streaming import StreamReader
 from service.vllm import Upstream
 
 _ERRORS = 400
+_JSON = b"application/json"
 
 
 class Relay:
@@ -92,7 +93,7 @@ class Relay:
 
     def _head(self, upstream: Upstream, route: Route, length: int | None) -> HTTPResponseStartEvent:
         headers = [
-            (b"content-type", upstream.content_type),
+            (b"content-type", upstream.content_type if upstream.status < _ERRORS else _JSON),
             (b"x-request-id", self._asked.request_id.encode()),
             (b"x-graftline-model", _header(route.model)),
             (b"x-graftline-arm", route.arm.encode()),

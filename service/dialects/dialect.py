@@ -33,6 +33,8 @@ class Dialect:
     """Fields a request must have beside `model`, for the API's description."""
     prompt_fields: tuple[str, ...] = ()
     """Fields with the words for the model, in the order in which it reads them."""
+    optional: Mapping[str, type] = field(default_factory=dict)
+    """Fields that it may have, where the description would be useless without them."""
     id_prefix: str
     """What the engine puts before our request id to name its answer."""
     id_field: str | None = None

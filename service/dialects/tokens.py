@@ -11,6 +11,7 @@ TOKENIZE = Dialect(
     path="/tokenize",
     summary="Return the tokens of a text ('prompt') or of a conversation ('messages').",
     required={},
+    optional={"prompt": str, "messages": list},
     id_prefix="tokenize-",
     is_interaction=False,
 )

@@ -9,6 +9,7 @@ from typing import Any
 
 from anyio import to_thread
 from litestar import Request, Router, get, post
+from litestar.openapi.spec import OpenAPIType, Schema
 from litestar.params import FromPath
 
 from registry.artifacts import Manifest, read_manifest
@@ -16,6 +17,7 @@ from registry.errors import CorruptArtifact, Invalid, NotFound, TooLarge
 from registry.records import AdapterVersion, ApiKey, Purpose, Scope
 from service.auth import needs
 from service.context import After, Caller, Limit, Parts
+from service.description import MULTIPART, described, form_schema, may
 from service.forms import FilePart, Form, boundary_of
 from service.importing.configuration import CONFIG, MAX_CONFIG_BYTES
 from service.importing.header import WEIGHTS
@@ -27,9 +29,26 @@ from service.wire.models import AdapterObject, adapter_object
 
 _FORM_BYTES = 1024 * 1024
 _SETTING = "GRAFTLINE_MAX_ADAPTER_BYTES"
+_FORM = form_schema(
+    files={
+        "adapter_config": "`adapter_config.json`, as PEFT wrote it.",
+        "adapter_model": "`adapter_model.safetensors`, as PEFT wrote it.",
+    },
+    fields={
+        "suffix": Schema(type=OpenAPIType.STRING, min_length=1, max_length=64),
+        "heldout_file": Schema(type=OpenAPIType.STRING),
+    },
+    required=("adapter_config", "adapter_model"),
+)
 
 
-@post("/", request_max_body_size=None, status_code=200)
+@post(
+    "/",
+    request_max_body_size=None,
+    status_code=200,
+    operation_class=described(body={MULTIPART: _FORM}),
+    responses=may(409, 507),
+)
 async def import_adapter(
     request: Request[Any, Any, Any], services: Parts, caller: Caller
 ) -> AdapterObject:
@@ -99,7 +118,7 @@ async def get_adapter(services: Parts, caller: Caller, name: FromPath[str]) -> A
     return _object(services, version, manifest)
 
 
-@post("/{name:path}", status_code=200)
+@post("/{name:path}", status_code=200, responses=may(409))
 async def change_pin(services: Parts, caller: Caller, name: FromPath[str]) -> AdapterObject:
     """Pin a version (`{name}/pin`): it stays loaded on every replica; or let it go (`/unpin`)."""
     # One route for both: a version's name may have slashes, and only a path's end may be open.

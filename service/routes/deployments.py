@@ -15,6 +15,7 @@ from registry.records import AdapterVersion, ApiKey, Deployment, Scope
 from service import promotion
 from service.auth import needs
 from service.context import After, Caller, Limit, Parts
+from service.description import may
 from service.ramping import weight_at
 from service.services import Services
 from service.wire.deployments import (
@@ -35,7 +36,7 @@ SHOWN_CHANGES = 20
 _MOST_DIGITS = 18  # of a number that fits in 64 bits
 
 
-@post("/", status_code=200)
+@post("/", status_code=200, responses=may(404, 409))
 async def create_deployment(
     services: Parts, caller: Caller, data: JSONBody[CreateDeployment]
 ) -> DeploymentObject:
@@ -88,7 +89,7 @@ async def list_changes(
     return ListOf(data=data, has_more=page.has_more)
 
 
-@patch("/{name:str}")
+@patch("/{name:str}", responses=may(409))
 async def update_deployment(
     services: Parts, caller: Caller, name: FromPath[str], data: JSONBody[UpdateDeployment]
 ) -> DeploymentObject:
@@ -96,7 +97,7 @@ async def update_deployment(
     return await _update(services, caller, name, data)
 
 
-@post("/{name:str}", status_code=200)
+@post("/{name:str}", status_code=200, responses=may(409))
 async def update_deployment_by_post(
     services: Parts, caller: Caller, name: FromPath[str], data: JSONBody[UpdateDeployment]
 ) -> DeploymentObject:
@@ -104,7 +105,7 @@ async def update_deployment_by_post(
     return await _update(services, caller, name, data)
 
 
-@post("/{name:str}/promote", status_code=200)
+@post("/{name:str}/promote", status_code=200, responses=may(409))
 async def promote(
     services: Parts, caller: Caller, name: FromPath[str], data: JSONBody[Promote | None] = None
 ) -> DeploymentObject:
@@ -118,7 +119,7 @@ async def promote(
     return await _replace(services, caller, following, "promote", reason)
 
 
-@post("/{name:str}/rollback", status_code=200)
+@post("/{name:str}/rollback", status_code=200, responses=may(409))
 async def roll_back(
     services: Parts, caller: Caller, name: FromPath[str], data: JSONBody[RollBack | None] = None
 ) -> DeploymentObject:
@@ -132,7 +133,7 @@ async def roll_back(
     return await _replace(services, caller, following, "rollback", reason)
 
 
-@delete("/{name:str}", status_code=200)
+@delete("/{name:str}", status_code=200, responses=may(409))
 async def delete_deployment(
     services: Parts,
     caller: Caller,

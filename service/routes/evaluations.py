@@ -18,6 +18,7 @@ from registry.records import Evaluation, Scope
 from service import promotion
 from service.auth import needs
 from service.context import After, Caller, Limit, Parts
+from service.description import may
 from service.services import Services
 from service.wire.evaluations import (
     CreateEvaluation,
@@ -29,7 +30,7 @@ from service.wire.evaluations import (
 from service.wire.lists import ListOf
 
 
-@post("/", status_code=200)
+@post("/", status_code=200, responses=may(404, 409))
 async def create_evaluation(
     services: Parts, caller: Caller, data: JSONBody[CreateEvaluation]
 ) -> EvaluationObject:

@@ -15,6 +15,7 @@ from registry.identifiers import new_id
 from registry.records import Feedback, Scope
 from service.auth import needs
 from service.context import Caller, Parts
+from service.description import may
 from service.interaction_log import BATCH_SECONDS
 from service.services import Services
 from service.wire.feedback import CreateFeedback, FeedbackObject, feedback_object
@@ -29,7 +30,7 @@ _MOST_CHARACTERS = {
 }
 
 
-@post("/", status_code=200)
+@post("/", status_code=200, responses=may(404))
 async def create_feedback(
     services: Parts, caller: Caller, data: JSONBody[CreateFeedback]
 ) -> FeedbackObject:

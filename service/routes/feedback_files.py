@@ -18,6 +18,7 @@ from registry.records import DataFile, Purpose, Scope
 from registry.store.interactions import Choice
 from service.auth import needs
 from service.context import Caller, Parts
+from service.description import may
 from service.feedback_rows import Collection
 from service.services import Services
 from service.wire.feedback_files import CreateFeedbackFile, FeedbackFileObject
@@ -32,7 +33,7 @@ MAX_CONSIDERED = 100_000
 _PAGE = 200
 
 
-@post("/", status_code=200)
+@post("/", status_code=200, responses=may(507))
 async def create_feedback_file(
     services: Parts, caller: Caller, data: JSONBody[CreateFeedbackFile]
 ) -> FeedbackFileObject:

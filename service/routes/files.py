@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from anyio import to_thread
 from litestar import Request, Router, delete, get, post
+from litestar.openapi.spec import OpenAPIType, Schema
 from litestar.params import FromPath, FromQuery, QueryParameter
 from litestar.response import File
 
@@ -18,15 +19,27 @@ from registry.store.rows import MAX_PAGE
 from service import uploads
 from service.auth import needs
 from service.context import After, Caller, Limit, Parts
+from service.description import BYTES, MULTIPART, described, form_schema, may
 from service.forms import FilePart, Form, boundary_of
 from service.wire.files import FileObject, file_object
 from service.wire.lists import Deleted, ListOf
 
 _FORM_BYTES = 1024 * 1024
 _UPLOADABLE = (Purpose.FINE_TUNE, Purpose.EVALS)
+_FORM = form_schema(
+    files={"file": "Rows of JSONL."},
+    fields={"purpose": Schema(type=OpenAPIType.STRING, enum=list(_UPLOADABLE))},
+    required=("file", "purpose"),
+)
 
 
-@post("/", request_max_body_size=None, status_code=200)
+@post(
+    "/",
+    request_max_body_size=None,
+    status_code=200,
+    operation_class=described(body={MULTIPART: _FORM}),
+    responses=may(507),
+)
 async def upload_file(
     request: Request[Any, Any, Any], services: Parts, caller: Caller
 ) -> FileObject:
@@ -90,17 +103,21 @@ async def get_file(services: Parts, caller: Caller, file_id: FromPath[str]) -> F
     return file_object(await services.store.files.get(file_id, project=caller.project))
 
 
-@get("/{file_id:str}/content", media_type="application/octet-stream")
+@get(
+    "/{file_id:str}/content",
+    media_type=BYTES,
+    operation_class=described(answer={BYTES: Schema(type=OpenAPIType.STRING)}),
+)
 async def get_content(services: Parts, caller: Caller, file_id: FromPath[str]) -> File:
     """Return a file's content, streamed."""
     file = await services.store.files.get(file_id, project=caller.project)
     path = services.blobs.path(file.id)
     if not path.exists():
         raise NotFound("file content", file_id)
-    return File(path=path, filename=file.filename, media_type="application/octet-stream")
+    return File(path=path, filename=file.filename, media_type=BYTES)
 
 
-@delete("/{file_id:str}", status_code=200)
+@delete("/{file_id:str}", status_code=200, responses=may(409))
 async def delete_file(services: Parts, caller: Caller, file_id: FromPath[str]) -> Deleted:
     """Delete a file, unless an unfinished job or evaluation needs it."""
     # The record goes first: a crash in between leaves content that nobody can name, never a

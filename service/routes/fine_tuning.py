@@ -9,6 +9,8 @@ import time
 from typing import Any
 
 from litestar import Request, Router, get, post
+from litestar.enums import ParamType
+from litestar.openapi.spec import OpenAPIType, Parameter, Schema
 from litestar.params import FromPath, JSONBody
 
 from registry.errors import Invalid, NotFound
@@ -16,6 +18,7 @@ from registry.lifecycle import JobStatus
 from registry.records import FineTuningJob, Purpose, Scope
 from service.auth import needs
 from service.context import After, Caller, Limit, Parts
+from service.description import described, may
 from service.job_request import MAX_SEED, first_event, new_event, new_job
 from service.services import Services
 from service.wire.fine_tuning import (
@@ -29,10 +32,18 @@ from service.wire.fine_tuning import (
 )
 from service.wire.lists import ListOf
 
-_METADATA_FILTER = re.compile(r"metadata\[([^\[\]\"\\]{1,64})\]")
+_METADATA = Parameter(
+    "metadata",
+    ParamType.QUERY,
+    Schema(type=OpenAPIType.OBJECT, additional_properties=Schema(type=OpenAPIType.STRING)),
+    description="Only jobs with these pairs.",
+    style="deepObject",
+    explode=True,
+)
+_METADATA_FILTER = re.compile(r"metadata\[([^\[\]\"\\\x00]{1,64})\]")
 
 
-@post("/", status_code=200)
+@post("/", status_code=200, responses=may(404))
 async def create_job(services: Parts, caller: Caller, data: JSONBody[CreateJob]) -> JobObject:
     """Ask for a model to be trained; the trainer begins by itself."""
     job = new_job(
@@ -48,7 +59,7 @@ async def create_job(services: Parts, caller: Caller, data: JSONBody[CreateJob])
     return job_object(job)
 
 
-@get("/")
+@get("/", operation_class=described(parameters=[_METADATA]))
 async def list_jobs(
     request: Request[Any, Any, Any],
     services: Parts,
@@ -72,7 +83,7 @@ async def get_job(services: Parts, caller: Caller, job_id: FromPath[str]) -> Job
     return job_object(await services.store.jobs.get(job_id, project=caller.project))
 
 
-@post("/{job_id:str}/cancel", status_code=200)
+@post("/{job_id:str}/cancel", status_code=200, responses=may(409))
 async def cancel_job(services: Parts, caller: Caller, job_id: FromPath[str]) -> JobObject:
     """Cancel a job that has not finished; the trainer stops it within a second or two."""
     present = await services.store.jobs.get(job_id, project=caller.project)
@@ -88,8 +99,8 @@ async def cancel_job(services: Parts, caller: Caller, job_id: FromPath[str]) -> 
     return job_object(job)
 
 
-@post(["/{job_id:str}/pause", "/{job_id:str}/resume"], status_code=200)
-async def pause_or_resume_job(services: Parts, caller: Caller, job_id: FromPath[str]) -> JobObject:
+@post(["/{job_id:str}/pause", "/{job_id:str}/resume"], status_code=400)
+async def pause_or_resume_job(services: Parts, caller: Caller, job_id: FromPath[str]) -> None:
     """Not supported yet: answers 400. Cancel the job, or let it finish."""
     await services.store.jobs.get(job_id, project=caller.project)
     message = "Pausing and resuming jobs is not supported yet; cancel the job or let it finish."

@@ -10,12 +10,14 @@ from typing import Any, Literal
 
 import msgspec
 from litestar import Request, Response, get
+from litestar.openapi.datastructures import ResponseSpec
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from registry.errors import GraftlineError, Unauthenticated
 from registry.liveness import is_alive
 from registry.records import Heartbeat
 from service.context import Parts
+from service.description import METRICS_KEY, OPEN, may
 from service.fleet.health import Standing
 from service.services import Services
 
@@ -47,13 +49,18 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     """Each part; `trainer`, `evals` and `reconcile` are shown but do not decide."""
 
 
-@get("/health/live", tags=["Health"], security=[])
+@get("/health/live", tags=["Health"], security=[OPEN])
 async def live() -> dict[str, str]:
     """Answer as long as the process does."""
     return {"status": "live"}
 
 
-@get("/health/ready", tags=["Health"], security=[])
+@get(
+    "/health/ready",
+    tags=["Health"],
+    security=[OPEN],
+    responses={503: ResponseSpec(Health, generate_examples=False, description="Not ready.")},
+)
 async def ready(services: Parts) -> Response[Health]:
     """Answer 200 when requests can be served, else 503; the body says which part is missing."""
     beats = await _heartbeats(services)
@@ -71,7 +78,13 @@ async def ready(services: Parts) -> Response[Health]:
     return Response(health, status_code=200 if is_ready else 503)
 
 
-@get("/metrics", media_type="text/plain", tags=["Health"], security=[])
+@get(
+    "/metrics",
+    media_type="text/plain",
+    tags=["Health"],
+    security=[OPEN, METRICS_KEY],
+    responses=may(401),
+)
 async def metrics(services: Parts, request: Request[Any, Any, Any]) -> Response[bytes]:
     """Every figure of every project, in Prometheus' text format.
 

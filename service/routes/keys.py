@@ -14,6 +14,7 @@ from registry.records import ApiKey, Scope
 from service import key_request
 from service.auth import hash_secret, needs
 from service.context import Caller, Parts
+from service.description import may
 from service.services import Services
 from service.wire.keys import CreateKey, KeyObject, RotateKey, UpdateKey, key_object
 from service.wire.lists import Deleted, ListOf
@@ -42,7 +43,7 @@ async def list_keys(services: Parts, caller: Caller) -> ListOf[KeyObject]:
     return ListOf(data=[key_object(key) for key in keys if key_request.governs(caller, key)])
 
 
-@patch("/{key_id:str}")
+@patch("/{key_id:str}", responses=may(409))
 async def update_key(
     services: Parts, caller: Caller, key_id: FromPath[str], data: JSONBody[UpdateKey]
 ) -> KeyObject:
@@ -58,7 +59,7 @@ async def update_key(
     return key_object(changed)
 
 
-@post("/{key_id:str}/rotate", status_code=200)
+@post("/{key_id:str}/rotate", status_code=200, responses=may(409))
 async def rotate_key(
     services: Parts,
     caller: Caller,
@@ -82,7 +83,7 @@ async def rotate_key(
     return key_object(successor, secret)
 
 
-@delete("/{key_id:str}", status_code=200)
+@delete("/{key_id:str}", status_code=200, responses=may(409))
 async def revoke_key(services: Parts, caller: Caller, key_id: FromPath[str]) -> Deleted:
     """Revoke a key; it opens nothing from the moment of the answer."""
     await _get(services, caller, key_id)

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from litestar import Request, Router, delete, get
+from litestar.enums import ParamType
+from litestar.openapi.spec import OpenAPIType, Parameter, Schema
 from litestar.params import FromPath
 
 from registry.errors import Invalid, NotFound
@@ -15,17 +17,28 @@ from registry.records import ANY_PROJECT, ApiKey, Scope
 from registry.settings import Settings
 from service.auth import needs, needs_any
 from service.context import Caller, Parts
-from service.dialects.shapes import Shape, shape_of
+from service.description import described, may
+from service.dialects.shapes import VERSION_HEADER, Shape, shape_of
 from service.services import Services
 from service.wire.anthropic import AnthropicModel, AnthropicModels, model_of
 from service.wire.lists import Deleted, ListOf
 from service.wire.models import ModelObject
 
 _USABLE = (AdapterStatus.PUBLISHED, AdapterStatus.READY)
+_ANY_CLIENT = described(
+    parameters=[
+        Parameter(
+            VERSION_HEADER,
+            ParamType.HEADER,
+            Schema(type=OpenAPIType.STRING),
+            description="With it, answers and errors have the shape of Anthropic's API.",
+        )
+    ]
+)
 _READERS = needs_any(Scope.INFERENCE, Scope.TRAINING)
 
 
-@get("/", guards=[_READERS])
+@get("/", guards=[_READERS], operation_class=_ANY_CLIENT)
 async def list_models(
     services: Parts, caller: Caller, request: Request[Any, Any, Any]
 ) -> ListOf[ModelObject] | AnthropicModels:
@@ -40,7 +53,7 @@ async def list_models(
     return AnthropicModels(data=cards, first_id=models[0].id, last_id=models[-1].id)
 
 
-@get("/{name:path}", guards=[_READERS])
+@get("/{name:path}", guards=[_READERS], operation_class=_ANY_CLIENT)
 async def get_model(
     services: Parts, caller: Caller, name: FromPath[str], request: Request[Any, Any, Any]
 ) -> ModelObject | AnthropicModel:
@@ -55,7 +68,13 @@ async def get_model(
     return found
 
 
-@delete("/{name:path}", status_code=200, guards=[needs(Scope.TRAINING)])
+@delete(
+    "/{name:path}",
+    status_code=200,
+    guards=[needs(Scope.TRAINING)],
+    operation_class=_ANY_CLIENT,
+    responses=may(409),
+)
 async def delete_model(services: Parts, caller: Caller, name: FromPath[str]) -> Deleted:
     """Retire an adapter version, unless a deployment points at it."""
     wanted = name.removeprefix("/")

@@ -287,6 +287,29 @@ async def test_other_dialects_do_not_find_an_unknown_model(peer: Peer, path: str
     assert "does not exist" in answer["error"]["message"]
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        (CHAT, b'{"model": "tiny-base", "messages": 1}'),
+        (COMPLETIONS, b'{"model": "tiny-base", "prompt": true}'),
+        ("/v1/messages", b'{"model": "tiny-base", "messages": 1, "max_tokens": 5}'),
+        ("/v1/responses", b'{"model": "tiny-base", "input": 1}'),
+        ("/tokenize", b'{"model": "tiny-base", "prompt": 1}'),
+        ("/detokenize", b'{"model": "tiny-base", "tokens": 1}'),
+        (CHAT, b'{"model": "tiny-base", "messages": "\xff"}'),
+        (CHAT, b'{"model": "tiny-base", "messages": ' + b"[" * 3000 + b"]" * 3000 + b"}"),
+    ],
+    ids=["chat", "completions", "messages", "responses", "tokenize", "detokenize", "text", "depth"],
+)
+async def test_a_body_that_makes_no_sense_is_the_clients_fault(
+    peer: Peer, path: str, body: bytes
+) -> None:
+    """400 in OpenAI's shape: a field of another type, bytes that are no text, a bottomless list."""
+    async with peer.engine.generate(path, body, "c" * 32) as upstream:
+        assert upstream.status == 400
+        assert json.loads(await upstream.read())["error"]["message"]
+
+
 async def test_a_message_without_its_field_is_refused_in_openais_shape(peer: Peer) -> None:
     """So the service translates errors itself."""
     status, answer = await ask(peer, "/v1/messages", {"model": BASE, "messages": ASK["messages"]})

@@ -12,6 +12,7 @@ from typing import Any
 
 from aiohttp import web
 
+from tests.fakes.vllm_bodies import read_body
 from tests.fakes.vllm_dialects import add_routes
 
 ANSWER = ["Your", " card", " is", " on", " its", " way", "."]
@@ -149,18 +150,20 @@ class FakeVllm:
         return web.Response(text=f"Success: LoRA adapter '{name}' removed successfully.")
 
     async def _chat(self, request: web.Request) -> web.StreamResponse:
-        body = await self.inquiry(request)
+        body = await self._checked(request, "messages")
         if isinstance(body, web.Response):
             return body
-        if not isinstance(body.get("messages"), list):
-            return _problem(400, "BadRequestError", "messages: Field required", "messages")
         return await self._answer(request, body, _Shape("chatcmpl-", "chat.completion", "message"))
 
     async def _completions(self, request: web.Request) -> web.StreamResponse:
-        body = await self.inquiry(request)
+        body = await self._checked(request, "prompt")
         if isinstance(body, web.Response):
             return body
         return await self._answer(request, body, _Shape("cmpl-", "text_completion", "text"))
+
+    async def _checked(self, request: web.Request, field: str) -> dict[str, Any] | web.Response:
+        refused = await read_body(request, field)
+        return refused if isinstance(refused, web.Response) else await self.inquiry(request)
 
     async def inquiry(self, request: web.Request) -> dict[str, Any] | web.Response:
         """Return a request's body, or the answer to an unknown model."""

@@ -5,11 +5,11 @@ It refuses to know adapters and faults; the fake that it is handed does.
 
 import json
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Protocol
 
 from aiohttp import web
 
-Json = dict[str, Any]
+from tests.fakes.vllm_bodies import Json, read_body
 
 
 class Fake(Protocol):
@@ -80,9 +80,10 @@ class _Endpoints:
         return web.json_response(response)
 
     async def tokenize(self, request: web.Request) -> web.Response:
-        body = await self._read(
-            request, "messages" if "messages" in await request.json() else "prompt"
-        )
+        given = await read_body(request)
+        if isinstance(given, web.Response):
+            return given
+        body = await self._read(request, "messages" if "messages" in given else "prompt")
         if isinstance(body, web.Response):
             return body
         count = _prompt_size(body)
@@ -96,17 +97,8 @@ class _Endpoints:
         return web.json_response({"prompt": "x" * len(body["tokens"])})
 
     async def _read(self, request: web.Request, *required: str) -> Json | web.Response:
-        body = await request.json()
-        for name in required:
-            if name not in body:
-                error = {
-                    "message": f"1 validation error: body.{name} Field required",
-                    "type": "Bad Request",
-                    "param": f"body.{name}",
-                    "code": 400,
-                }
-                return web.json_response({"error": error}, status=400)
-        return await self._fake.inquiry(request)
+        body = await read_body(request, *required)
+        return body if isinstance(body, web.Response) else await self._fake.inquiry(request)
 
     async def _stream(
         self, request: web.Request, events: Iterator[Json], body: Json
