@@ -46,11 +46,11 @@ check: $(READY) ## Lint, types and import contracts
 	$(BIN)/lint-imports
 
 unit: $(READY) ## The fast tests: no real vLLM, no training
-	$(BIN)/python -m pytest -m "not integration" -n 2 --dist loadfile
+	$(BIN)/python -m pytest -m "not integration" -n 3 --dist loadfile
 
 test: check ## Everything: the checks, then every test, the real vLLM included
 	bash deploy/test-tools.sh
-	$(BIN)/python -m pytest -m "not integration" -n 2 --dist loadfile
+	$(BIN)/python -m pytest -m "not integration" -n 3 --dist loadfile
 	$(MAKE) --jobs=2 --output-sync=target test-stack test-engine
 
 test-stack: $(READY) # every test on the one real stack
@@ -62,7 +62,7 @@ test-engine: $(READY) # every other test with real processes, beside them
 # Apart from `test`: on Python 3.11 watching every line takes the fast tests 2.5 times as long.
 coverage: $(READY) ## Branch coverage of the fast tests; the pure modules must be covered whole
 	bash deploy/test-tools.sh
-	$(BIN)/python -m pytest -m "not integration" -n 2 --dist loadfile --cov --cov-report=term
+	$(BIN)/python -m pytest -m "not integration" -n 3 --dist loadfile --cov --cov-report=term
 	$(BIN)/coverage report --include=$(subst $(space),$(comma),$(strip $(PURE))) --fail-under=100
 
 bench-serving: $(READY) $(PEERS)/.ready ## Graftline beside litellm and vllm-router, on a mock upstream

@@ -72,6 +72,10 @@ class _EngineError(msgspec.Struct):
     error: _EngineDetail
 
 
+class _Unread(msgspec.Struct):
+    detail: str
+
+
 @dataclass(frozen=True)
 class _Fault:
     param: str | None
@@ -142,19 +146,26 @@ def in_shape(body: bytes, status: int, shape: Shape, request_id: str) -> bytes:
     """Return the engine's own error in a shape; OpenAI's is the engine's and stays as it is.
 
     vLLM answers Anthropic's clients in OpenAI's shape where it checks the body's fields, and with
-    types of its own elsewhere. What is no error of either, such as the bare words of a server that
-    fell over, is put into one.
+    types of its own elsewhere: `detail` where it cannot read the body. What is no error at all,
+    such as the bare words of a server that fell over, is put into one.
     """
     try:
         message = msgspec.json.decode(body, type=_EngineError).error.message
     except (msgspec.MsgspecError, UnicodeDecodeError):
-        message = body[:_LONGEST_WORDS].decode(errors="replace") or "The engine gave no reason."
+        message = _words_of(body)
     else:
         if shape is Shape.OPENAI:
             return body
     if shape is Shape.OPENAI:
         return _problem(status, message, request_id, code="engine_error").encode()
     return msgspec.json.encode(error_of(status, message, request_id))
+
+
+def _words_of(body: bytes) -> str:
+    try:
+        return msgspec.json.decode(body, type=_Unread).detail
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return body[:_LONGEST_WORDS].decode(errors="replace") or "The engine gave no reason."
 
 
 def handle(

@@ -22,7 +22,7 @@ async def read_body(request: web.Request, *required: str) -> Json | web.Response
     try:
         body = await request.json()
     except (ValueError, RecursionError):
-        return _refusal("There was an error parsing the body")
+        return web.json_response({"detail": "There was an error parsing the body"}, status=400)
     for name in required:
         if name not in body:
             return _refusal(f"1 validation error: body.{name} Field required", f"body.{name}")

@@ -111,3 +111,10 @@ def test_an_engines_own_error_stays_as_it_is() -> None:
     """Byte for byte."""
     own = b'{"error":{"message":"no","type":"BadRequestError","param":null,"code":400}}'
     assert in_shape(own, 400, Shape.OPENAI, "a" * 32) == own
+
+
+def test_an_engine_that_cannot_read_a_body_is_quoted() -> None:
+    """The words are vLLM's, without the JSON around them."""
+    words = b'{"detail":"There was an error parsing the body"}'
+    found = msgspec.json.decode(in_shape(words, 400, Shape.OPENAI, "a" * 32), type=ErrorBody)
+    assert found.error.message == "There was an error parsing the body"

@@ -174,7 +174,7 @@ async def test_a_request_that_failed_is_not_copied(stack: Serving) -> None:
         assert response.status == 400
     await stack.chat("support")
     await until_counted(stack, "answered", 1)
-    assert [body["model"] for body in stack.vllm.bodies] == [BASE, BASE, NAME]
+    assert [body["model"] for body in stack.vllm.bodies] == [BASE, NAME]
 
 
 async def test_a_shadow_that_is_not_loaded_is_not_asked(stack: Serving) -> None:
