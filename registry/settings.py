@@ -77,7 +77,8 @@ class Settings(BaseSettings):
     max_loras: int = Field(default=4, ge=1)
     """Adapter versions the engine can use in one step: stable, candidate and those draining."""
     max_loaded_adapters: int = Field(default=64, ge=1)
-    """Most adapter versions loaded on one vLLM server; only what deployments name may exceed it."""
+    """Most adapter versions loaded on one vLLM server, each in its memory; only what deployments
+    name may exceed it."""
     max_lora_rank: int = Field(default=32, ge=1)
     """Largest LoRA rank the engine takes: 1, 8, 16, 32, 64, 128, 256, 320 or 512."""
     max_model_len: int = Field(default=2048, ge=16)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
 
+from service.stack import lora_memory
 from service.stack.preflight import has_cpu_engine
 
 Tensor = Any
@@ -21,7 +22,11 @@ _USER = "vllm.lora.punica_wrapper.punica_cpu"
 
 
 def install() -> None:
-    """Put these routines in the place of vLLM's; vLLM calls it in each of its processes."""
+    """Put these routines in the place of vLLM's; vLLM calls it in each of its processes.
+
+    It is the one entry of ours that vLLM knows: `lora_memory` is installed from here, on any build.
+    """
+    lora_memory.install()
     if not has_cpu_engine():
         return
     routines = {

@@ -13,6 +13,9 @@ ENGINE = "engine"
 """Name of the first vLLM server among the programs; the others are `engine-2` and so on."""
 SMALL_CORES = 8
 """Cores up to which the CPU engine runs without a process for its worker."""
+SPARE_ADAPTERS = 1024
+"""Adapters that the engine may keep in memory beyond `max_loaded_adapters`, since what deployments
+name may exceed it. Only those that are loaded take any."""
 _STOP_MARGIN_SECONDS = 10
 LORA_TARGET_MODULES = (
     *("q_proj", "k_proj", "v_proj", "o_proj", "qkv_proj", "out_proj", "query_key_value", "dense"),
@@ -119,6 +122,7 @@ def _engine_command(settings: Settings, host: Host, port: int) -> Sequence[str]:
         *("--host", "127.0.0.1", "--port", str(port)),
         "--enable-lora",
         *("--max-loras", str(settings.max_loras)),
+        *("--max-cpu-loras", str(_kept_adapters(settings))),
         *("--max-lora-rank", str(settings.max_lora_rank)),
         *("--max-model-len", str(settings.max_model_len)),
         *("--lora-target-modules", *LORA_TARGET_MODULES),
@@ -128,6 +132,15 @@ def _engine_command(settings: Settings, host: Host, port: int) -> Sequence[str]:
         if not host.fast_bfloat16:
             command += ["--dtype", "float32"]
     return [*command, *host.engine_options]
+
+
+def _kept_adapters(settings: Settings) -> int:
+    """Return how many adapters vLLM keeps in memory: more than it is ever told to load.
+
+    One beyond that number is read from its file again when a request needs it, in the middle of a
+    step that others wait for; by default the number is `max_loras`.
+    """
+    return max(settings.max_loras, settings.max_loaded_adapters) + SPARE_ADAPTERS
 
 
 def _engine_environment(settings: Settings, host: Host) -> dict[str, str]:

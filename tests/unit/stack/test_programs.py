@@ -68,6 +68,13 @@ def test_settings_reach_vllm(settings: Settings) -> None:
     assert pairs["--served-model-name"] == "tiny-base"
 
 
+def test_vllm_has_memory_for_every_adapter_that_may_be_loaded(settings: Settings) -> None:
+    """One that it pushed out it would read from its file in the middle of a step."""
+    chosen = settings.model_copy(update={"max_loaded_adapters": 100})
+    pairs = dict(pairwise(engine_program(chosen, SMALL).command))
+    assert int(pairs["--max-cpu-loras"]) > 100
+
+
 def test_only_the_cpu_build_runs_eagerly(settings: Settings) -> None:
     """A GPU keeps its compiled graphs, and no CPU variable is set for it."""
     gpu = engine_program(settings, Host(python="python", cpu_engine=False, cores=2))
