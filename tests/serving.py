@@ -38,6 +38,8 @@ from tests.records import adapter_version
 
 BASE = "tiny-base"
 CHAT = "/v1/chat/completions"
+PATIENCE_SECONDS = 60.0
+"""Longest time to wait for what a busy machine does late."""
 COMPLETIONS = "/v1/completions"
 PROJECT = "default"
 
@@ -145,7 +147,7 @@ class Serving:
 
     async def until(self, name: str, status: AdapterStatus) -> AdapterVersion:
         """Reconcile until a version has a status, and return it."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while True:
                 version = await self.services.store.adapters.get(name)
                 if version.status is status:
@@ -230,7 +232,7 @@ async def service_over(vllms: list[FakeVllm], settings: Settings) -> AsyncIterat
                 headers={"Authorization": f"Bearer {key}"},
             ) as client:
                 running = Serving(settings, vllms, app.state.services, client, port)
-                async with asyncio.timeout(5):
+                async with asyncio.timeout(PATIENCE_SECONDS):
                     while not running.all_up():
                         await running.passed()
                 yield running
