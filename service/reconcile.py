@@ -84,6 +84,10 @@ class Reconciler:
                 found.setdefault(name, []).append(replica.name)
         return found
 
+    def holders_of(self, name: str) -> list[str]:
+        """Return the names of the replicas that held an adapter when they were last looked at."""
+        return [one.name for one in self._fleet.replicas if name in one.observed]
+
     def fault_of(self, name: str) -> str | None:
         """Return why the last step on a version failed on a replica; none when none did."""
         for replica, tender in self._tenders.items():

@@ -175,7 +175,7 @@ class Shadows:
             return self._reconciler.engine_up
         version = snapshot.versions.get(model)
         is_ready = version is not None and version.status is AdapterStatus.READY
-        return is_ready and model in self._reconciler.loaded
+        return is_ready and bool(self._reconciler.holders_of(model))
 
     def _count(self, route: Route, outcome: str) -> None:
         self._metrics.shadow_copies.labels(route.deployment or "", outcome).inc()

@@ -6,15 +6,13 @@ It refuses to know which claim a test makes.
 import contextlib
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
-import pytest
 
 from registry.settings import Settings, child_environment
-from tests.processes import free_ports
+from tests.processes import free_ports, wait_until
 
 ROOT = Path(__file__).parents[1]
 START_SECONDS = 60
@@ -45,14 +43,13 @@ def service(settings: Settings) -> Iterator[subprocess.Popen[str]]:
 
 
 def _wait_until_live(settings: Settings, process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
+    def is_live() -> bool:
         assert process.poll() is None, process.communicate()[0]
         with contextlib.suppress(httpx.TransportError):
-            httpx.get(f"{settings.service_url}/health/live").raise_for_status()
-            return
-        time.sleep(0.1)
-    pytest.fail("the service did not start")
+            return httpx.get(f"{settings.service_url}/health/live").is_success
+        return False
+
+    wait_until(is_live, "the service answers", START_SECONDS)
 
 
 def client_of(settings: Settings) -> httpx.Client:

@@ -105,11 +105,11 @@ class Adapters:
         async with self._database.write() as connection:
             # The row's lock keeps a deployment from starting to point at it meanwhile: see
             # `Deployments`, which takes the same lock before it stores a pointer.
-            await _MOVES.movable(connection, name, AdapterStatus.RETIRED, project)
+            present = await _MOVES.movable(connection, name, AdapterStatus.RETIRED, project)
             user = (await connection.execute(pointing.limit(1))).scalar()
             if user is not None:
                 raise InUse("model", name, f"the deployment '{user}'")
-            return await _MOVES.move(connection, name, AdapterStatus.RETIRED, {}, project)
+            return await _MOVES.settle(connection, present, AdapterStatus.RETIRED, {})
 
     async def pin(self, name: str, *, project: str, pinned: bool) -> AdapterVersion:
         """Pin a version, or unpin it; a second call changes nothing.

@@ -71,7 +71,13 @@ class Moves(Generic[R]):
     ) -> R:
         """Move a record, with changes of other fields, and return it; raises as `movable` does."""
         present = await self.movable(connection, identifier, to, project)
+        return await self.settle(connection, present, to, changes)
+
+    async def settle(
+        self, connection: AsyncConnection, present: R, to: StrEnum, changes: Mapping[str, object]
+    ) -> R:
+        """Move a record that `movable` returned, and return it as it is then."""
         values = {name: msgspec.to_builtins(value) for name, value in changes.items()}
-        chosen = self.table.c[self.key] == identifier
+        chosen = self.table.c[self.key] == getattr(present, self.key)
         await connection.execute(update(self.table).where(chosen).values(status=to, **values))
         return msgspec.structs.replace(present, status=to, **changes)

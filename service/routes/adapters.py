@@ -144,7 +144,7 @@ def _object(
     reconciler = services.reconciler
     return adapter_object(
         version,
-        replicas=reconciler.loaded.get(version.name, []),
+        replicas=reconciler.holders_of(version.name),
         load_error=reconciler.fault_of(version.name),
         manifest=manifest,
     )
