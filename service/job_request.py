@@ -13,6 +13,7 @@ from registry.errors import Invalid, NotFound
 from registry.identifiers import new_id
 from registry.lifecycle import JobStatus
 from registry.records import FineTuningJob, JobEvent
+from registry.training_options import read_options
 from service.wire.fine_tuning import CreateJob, Hyperparameters
 
 MAX_SEED = 2**31 - 1
@@ -62,6 +63,7 @@ def new_job(
         method=_supervised(hyperparameters),
         hyperparameters=hyperparameters,
         metadata=_metadata(request.metadata or {}),
+        training=_training(request.training or {}),
         status=JobStatus.VALIDATING_FILES,
         created_at=now,
     )
@@ -116,6 +118,11 @@ def _hyperparameters(request: CreateJob) -> Hyperparameters:
         message = f"'{name}' must be {floor}{ceiling}, or 'auto'."
         raise Invalid(message, f"{where}.{name}")
     return chosen
+
+
+def _training(requested: dict[str, Any]) -> dict[str, Any]:
+    read_options(requested)
+    return requested
 
 
 def _seed(seed: int) -> int:

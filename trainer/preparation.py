@@ -19,6 +19,7 @@ from registry.errors import Invalid, NotFound, TrainingFailed
 from registry.records import DataFile, FineTuningJob, Purpose
 from registry.settings import Settings
 from registry.store import Store
+from registry.training_options import read_options
 from trainer.base_config import read_shape
 from trainer.journal import derived_id, message
 from trainer.plan import Hyperparameters, resolve
@@ -112,6 +113,7 @@ class Preparation:
             base_name=self._settings.base_name,
             seed=job.seed,
             hyperparameters=chosen,
+            options=read_options(job.training),
             max_length=self._settings.max_model_len,
             checkpoint_steps=self._settings.checkpoint_steps,
             training_file=training.id,

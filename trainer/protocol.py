@@ -9,6 +9,7 @@ import msgspec
 
 from registry.artifacts import ProbeRow
 from registry.records import Record
+from registry.training_options import TrainingOptions
 from trainer.plan import Hyperparameters
 
 
@@ -25,6 +26,8 @@ class Plan(Record, frozen=True, kw_only=True):
     """Seed of every random choice."""
     hyperparameters: Hyperparameters
     """As resolved."""
+    options: TrainingOptions = TrainingOptions()
+    """As requested, checked."""
     max_length: int
     """Longest row in tokens; longer ones are cut."""
     checkpoint_steps: int

@@ -45,6 +45,10 @@ class FineTuningJob(Record, frozen=True, kw_only=True):
     """As requested at first (with `"auto"`), as resolved once the trainer planned the run."""
     metadata: dict[str, str]
     """The user's own pairs."""
+    training: dict[str, Any] = msgspec.field(default_factory=dict)
+    """The fields of `training_options.TrainingOptions` that the request chose."""
+    integrations: list[dict[str, Any]] = msgspec.field(default_factory=list)
+    """Where the run is shown too, in OpenAI's shape."""
     status: JobStatus
     """Where it stands."""
     created_at: int

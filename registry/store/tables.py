@@ -71,6 +71,8 @@ jobs = Table(
     _json("method"),
     _json("hyperparameters"),
     _json("metadata"),
+    _json("training", default="{}"),
+    _json("integrations", default="[]"),
     Column("status", String(32), nullable=False, index=True),
     Column("created_at", BigInteger, nullable=False),
     Column("started_at", BigInteger),

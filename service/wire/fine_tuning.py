@@ -10,6 +10,7 @@ from msgspec import UNSET, UnsetType
 
 from registry.lifecycle import JobStatus
 from registry.records import FineTuningJob, JobCheckpoint, JobError, JobEvent
+from registry.training_options import read_options
 
 Auto = Literal["auto"]
 
@@ -68,6 +69,8 @@ class CreateJob(msgspec.Struct, frozen=True, kw_only=True):
     """The older place of the hyperparameters."""
     integrations: list[dict[str, Any]] | None = None
     """Not supported: must be absent or empty."""
+    training: dict[str, Any] | None = None
+    """Graftline's own: fields of `TrainingOptions`, such as the technique."""
 
 
 class JobObject(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,6 +114,8 @@ class JobObject(msgspec.Struct, frozen=True, kw_only=True):
     """None are supported."""
     metadata: dict[str, str]
     """The user's own pairs."""
+    training: dict[str, Any]
+    """Graftline's own: how it is trained beyond OpenAI's hyperparameters."""
 
 
 class EventObject(msgspec.Struct, frozen=True, kw_only=True):
@@ -187,6 +192,7 @@ def job_object(job: FineTuningJob) -> JobObject:
         seed=job.seed,
         estimated_finish=job.estimated_finish,
         metadata=job.metadata,
+        training=msgspec.to_builtins(read_options(job.training)),
     )
 
 
