@@ -15,6 +15,7 @@ import uvicorn
 from registry.settings import Settings
 from service import garbage
 from service.asgi import create_app
+from service.listening import serve
 from service.patience import ImpatientProtocol
 
 _STOP_SECONDS = 2.0
@@ -32,7 +33,7 @@ def main() -> None:
     # uvicorn raises the signal again once it has stopped cleanly: that is then a success.
     signal.signal(signal.SIGTERM, _exit)
     signal.signal(signal.SIGINT, _exit)
-    uvicorn.run(
+    config = uvicorn.Config(
         create_app(settings, started=garbage.settle),
         host=settings.host,
         port=settings.port,
@@ -46,6 +47,7 @@ def main() -> None:
         proxy_headers=False,  # nobody asks for the client's address
         timeout_graceful_shutdown=max(1, int(settings.shutdown_seconds - _STOP_SECONDS)),
     )
+    serve(config)
 
 
 def _exit(_signal: int, _frame: FrameType | None) -> None:

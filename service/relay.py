@@ -58,24 +58,36 @@ class Relay:
         self._report(route)
 
     async def stream(self, upstream: Upstream, route: Route) -> None:
-        """Send events as they come; a stream that breaks ends with an event that says so."""
+        """Send events as they come; a stream that breaks ends with an event that says so.
+
+        The head goes out with the first event: until then another replica can be asked, and a write
+        of its own would cost more than all else that is done for a request.
+
+        Raises:
+            Unavailable: The engine died, or was too slow, before the first event.
+        """
         dialect, outcome = self._asked.inquiry.dialect, self._outcome
         reader = dialect.stream_reader(
             keep_usage=self._asked.inquiry.wants_usage,
             listener=None if outcome.notes is None else outcome.notes.feed,
         )
-        await self._send(self._head(upstream, route, None))
+        head = self._head(upstream, route, None)
         status = upstream.status
         try:
-            tail = await self._events(upstream, reader)
-        except Unavailable as exc:  # the head is sent: only an event can still tell the client
+            tail = await self._events(upstream, reader, head)
+        except Unavailable as exc:
+            if self._outcome.first_byte_seconds is None:
+                raise
+            # The head is sent: only an event can still tell the client.
             status = STREAM_BROKE
             tail = stream_event(problem_of(exc, self._asked.request_id), dialect.shape)
         outcome.take(STREAM_BROKE if reader.has_failed else status, reader)
         await self._send({"type": "http.response.body", "body": tail, "more_body": False})
         self._report(route)
 
-    async def _events(self, upstream: Upstream, reader: StreamReader) -> bytes:
+    async def _events(
+        self, upstream: Upstream, reader: StreamReader, head: HTTPResponseStartEvent
+    ) -> bytes:
         """Relay until the closing event, and return that unsent."""
         tail = b""
         async for chunk in upstream.chunks():
@@ -83,13 +95,18 @@ class Relay:
             if reader.is_done:
                 tail += data
             elif data:
-                self._outcome.note_first_byte()
+                await self._begin(head)
                 await self._send({"type": "http.response.body", "body": data, "more_body": True})
         if not reader.is_done:
             raise Unavailable("engine", "The engine ended the answer before it was complete.")
-        if tail:
-            self._outcome.note_first_byte()
+        await self._begin(head)
         return tail
+
+    async def _begin(self, head: HTTPResponseStartEvent) -> None:
+        """Send the head, once."""
+        if self._outcome.first_byte_seconds is None:
+            self._outcome.note_first_byte()
+            await self._send(head)
 
     def _head(self, upstream: Upstream, route: Route, length: int | None) -> HTTPResponseStartEvent:
         headers = [

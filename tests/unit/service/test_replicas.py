@@ -126,6 +126,19 @@ async def test_streams_that_had_begun_on_a_dead_replica_end_with_an_error(stack:
     assert (answered(first, BASE), answered(second, BASE)) == (lost, kept)
 
 
+async def test_a_stream_that_had_not_begun_goes_to_the_other_replica(stack: Serving) -> None:
+    """Its replica died after the head of the answer and before the first event of it."""
+    dying, other = stack.vllms
+    liked = await drawn_to(stack, dying)
+    dying.faults.die_after_events = 0
+    before = answered(other, BASE)
+    body = {"model": BASE, "messages": liked, "stream": True}
+    async with stack.client.post(CHAT, json=body) as response:
+        assert response.status == 200
+        assert (await response.read()).endswith(b"data: [DONE]\n\n")
+    assert answered(other, BASE) == before + 1
+
+
 async def test_a_request_that_kills_replicas_is_sent_to_two_of_them_only(tmp_path: Path) -> None:
     """The third one lives."""
     async with serving(tmp_path, replicas=3) as stack:
