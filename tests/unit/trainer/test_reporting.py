@@ -1,0 +1,115 @@
+"""Reports of a run: passed on in order, behind the run, and never in its way."""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from registry.settings import Settings
+from registry.store import Store
+from tests.records import fine_tuning_job
+from trainer.reporting import Reporting
+from trainer.reporting.outlet import MOST_WAITING, PATIENCE_SECONDS, Outlet
+from trainer.reporting.reporter import RunCard, RunEnd
+from trainer.reporting.reports import card_of
+
+CARD = RunCard(job_id="ftjob-1", project="default", model="tiny", suffix=None, choices={})
+
+
+class Notebook:
+    """A target that writes everything down, and may be slow, stuck or broken."""
+
+    def __init__(self, *, gate: threading.Event | None = None, fails_at: int | None = None) -> None:
+        self.lines: list[Any] = []
+        self._gate = gate
+        self._fails_at = fails_at
+
+    def begin(self, card: RunCard) -> None:
+        """Write it down once the gate is open."""
+        if self._gate is not None:
+            self._gate.wait(30)
+        self.lines.append(card.job_id)
+
+    def log(self, step: int, figures: Mapping[str, float]) -> None:
+        """Write it down, or fail."""
+        if step == self._fails_at:
+            raise ConnectionError("http://user:secret@mlflow refused")
+        self.lines.append((step, dict(figures)))
+
+    def finish(self, end: RunEnd) -> None:
+        """Write it down."""
+        self.lines.append(end)
+
+
+def outlet(
+    notebook: Notebook, steady: Callable[[], float] = time.monotonic
+) -> tuple[Outlet, list[str]]:
+    """Return a target's outlet that has begun, and what it warns of."""
+    warnings: list[str] = []
+    made = Outlet("MLflow", notebook, warnings.append, steady=steady)
+    made.begin(CARD)
+    return made, warnings
+
+
+def test_figures_come_in_order_and_whole() -> None:
+    """Those that are handed over before the target is ready included."""
+    gate = threading.Event()
+    notebook = Notebook(gate=gate)
+    made, warnings = outlet(notebook)
+    for step in (1, 2, 3):
+        made.log(step, {"train_loss": 1 / step})
+    made.finish(RunEnd.SUCCEEDED)
+    gate.set()
+    assert made.join(10)
+    steps = [(step, {"train_loss": 1 / step}) for step in (1, 2, 3)]
+    assert notebook.lines == ["ftjob-1", *steps, RunEnd.SUCCEEDED]
+    assert warnings == []
+
+
+def test_a_target_that_fails_is_told_of_once_and_left_alone() -> None:
+    """In words of our own: the library's may hold an address with a password."""
+    made, warnings = outlet(Notebook(fails_at=2))
+    for step in (1, 2, 3):
+        made.log(step, {})
+    made.finish(RunEnd.SUCCEEDED)
+    assert made.join(10)
+    made.log(4, {})
+    (warning,) = warnings
+    assert warning.startswith("MLflow is unavailable (ConnectionError; the trainer's log")
+    assert "secret" not in warning
+
+
+def test_a_target_that_hangs_delays_nothing_and_is_told_of_once() -> None:
+    """Figures wait for it, up to a bound."""
+    gate, now = threading.Event(), [0.0]
+    notebook = Notebook(gate=gate)
+    made, warnings = outlet(notebook, steady=lambda: now[0])
+    began = time.monotonic()
+    for step in range(MOST_WAITING + 5):
+        made.log(step, {})
+    now[0] = PATIENCE_SECONDS + 1
+    made.log(MOST_WAITING + 5, {})
+    made.log(MOST_WAITING + 6, {})
+    made.finish(RunEnd.CANCELLED)
+    assert time.monotonic() - began < 5
+    assert len(warnings) == 1
+    gate.set()
+    assert made.join(10)
+    assert len(notebook.lines) == MOST_WAITING + 2
+
+
+def test_a_card_tells_what_was_chosen() -> None:
+    """Flat, by names; what was not chosen is left out."""
+    job = fine_tuning_job("ftjob-1", metadata={"team": "support"}, training={"lora_dropout": 0.1})
+    choices = card_of(job).choices
+    assert choices["metadata.team"] == "support"
+    assert choices["training.lora_dropout"] == 0.1
+    assert choices["hyperparameters.n_epochs"] == "auto"
+    assert "validation_file" not in choices
+
+
+async def test_a_job_without_targets_has_none(settings: Settings, store: Store) -> None:
+    """Nothing is begun and nothing is warned of."""
+    reports = Reporting(settings, store).open(fine_tuning_job("ftjob-1"))
+    reports.log({"step": 1, "train_loss": 0.5})
+    reports.finish("succeeded")

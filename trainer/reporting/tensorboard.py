@@ -1,0 +1,40 @@
+"""TensorBoard: event files in a folder.
+
+It refuses to know who looks at them. Its library is optional.
+"""
+
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from registry.identifiers import slug
+from registry.reporting import LIBRARIES, Target
+from trainer.reporting.reporter import RunCard, RunEnd
+
+
+class TensorBoardReporter:
+    """Writes a folder for each job: `<directory>/<project>/<job>`."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._writer: Any = None
+
+    def begin(self, card: RunCard) -> None:
+        """Open the job's folder; a run that goes on adds a file to it."""
+        library = import_module(LIBRARIES[Target.TENSORBOARD])
+        folder = self._directory / slug(card.project) / card.job_id
+        self._writer = library.SummaryWriter(logdir=str(folder))
+        lines = [f"- {name}: {value}" for name, value in card.choices.items()]
+        self._writer.add_text("job", "\n".join([f"- model: {card.model}", *lines]))
+
+    def log(self, step: int, figures: Mapping[str, float]) -> None:
+        """Write one step."""
+        for name, value in figures.items():
+            self._writer.add_scalar(name, value, step)
+        self._writer.flush()
+
+    def finish(self, end: RunEnd) -> None:
+        """Close the file."""
+        self._writer.add_text("end", end.value)
+        self._writer.close()
