@@ -52,7 +52,6 @@ _VALUES: Mapping[str, Sequence[str | int | float]] = {
     "purposes": ["fine-tune", "evals"],
     "kinds": ["text/jsonl"],
     "events": ["fine_tuning.job.failed"],
-    "hooks": ["https://127.0.0.1:9/hook"],
     "days": ["2026-11-01", "2026-11-30", "0001-01-01", "9999-12-31", "2026-02-30"],
     "groups": ["key", "model,day", "key,model,day", ","],
 }

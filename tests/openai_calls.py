@@ -54,7 +54,7 @@ class World:
         if status is not None:
 
             async def bring(store: Store) -> None:
-                for state in (JobStatus.QUEUED, JobStatus.RUNNING, status):
+                for state in dict.fromkeys((JobStatus.QUEUED, JobStatus.RUNNING, status)):
                     await store.jobs.move(made.id, state)
 
             in_store(self.settings, bring)

@@ -158,7 +158,7 @@ def _furnished(served: Serving, folder: Path) -> ServedApi:
         }
         make.upload("/v1/adapters", parts, suffix="mine")
         make("/v1/adapters/{name}", name=f"{VERSIONS[1]}/pin")
-        around = _furnished_around(make)
+        around = _furnished_around(make, f"{url}/health/live")
     known = {
         "models": [BASE, "support", *VERSIONS],
         "versions": VERSIONS,
@@ -174,8 +174,8 @@ def _furnished(served: Serving, folder: Path) -> ServedApi:
     return ServedApi(url=url, admin_key=admin, inference_key=user, known=known, made=make.answers)
 
 
-def _furnished_around(make: _Maker) -> dict[str, list[str]]:
-    """Make uploads in parts and webhooks that lead nowhere, and return their names."""
+def _furnished_around(make: _Maker, hook: str) -> dict[str, list[str]]:
+    """Make uploads in parts and webhooks that lead to `hook`, and return their names."""
     upload = make(
         "/v1/uploads",
         bytes=len(rows()),
@@ -187,7 +187,7 @@ def _furnished_around(make: _Maker) -> dict[str, list[str]]:
         make(
             "/v1/webhook_endpoints",
             name="ours",
-            url="https://127.0.0.1:9/hook",
+            url=hook,
             event_types=["fine_tuning.job.cancelled"],
         )
         for _ in range(2)
@@ -195,5 +195,6 @@ def _furnished_around(make: _Maker) -> dict[str, list[str]]:
     return {
         "uploads": [upload],
         "webhooks": hooks,
+        "hooks": [hook],
         "permissions": [f"{name}/permissions" for name in VERSIONS],
     }

@@ -35,6 +35,8 @@ _LOOKED_AT = 256
 _FORGET_SECONDS = 3600.0
 _GONE = 410
 
+_DICE = secrets.SystemRandom()
+
 logger = logging.getLogger(__name__)
 
 
@@ -50,7 +52,7 @@ class Courier:
         process: str,
         retry_seconds: float,
         clock: Callable[[], float] = time.time,
-        chance: Callable[[], float] = secrets.SystemRandom().random,
+        chance: Callable[[], float] = _DICE.random,
     ) -> None:
         self._store = store
         self._sender = sender

@@ -3,6 +3,7 @@
 It refuses to know who looks at them. Its library is optional.
 """
 
+import secrets
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
@@ -24,7 +25,11 @@ class TensorBoardReporter:
         """Open the job's folder; a run that goes on adds a file to it."""
         library = import_module(LIBRARIES[Target.TENSORBOARD])
         folder = self._directory / slug(card.project) / card.job_id
-        self._writer = library.SummaryWriter(logdir=str(folder))
+        self._writer = library.SummaryWriter(
+            logdir=str(folder),
+            # Without it a run that goes on within the same second writes over the file before.
+            filename_suffix=f".{secrets.token_hex(4)}",
+        )
         lines = [f"- {name}: {value}" for name, value in card.choices.items()]
         self._writer.add_text("job", "\n".join([f"- model: {card.model}", *lines]))
 

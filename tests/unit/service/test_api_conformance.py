@@ -19,8 +19,12 @@ _SUCCEEDING = 0.8
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedApi]:
     """Run one service for all requests."""
-    # Streams of events end soon, and webhooks may lead to a port where nobody listens.
-    changes = {"event_stream_seconds": 0.05, "webhook_private_addresses": True}
+    # Streams of events end soon, and webhooks may lead to the service itself.
+    changes = {
+        "event_stream_seconds": 0.05,
+        "webhook_plain_http": True,
+        "webhook_private_addresses": True,
+    }
     with served_api(tmp_path_factory.mktemp("api"), **changes) as api:
         yield api
 

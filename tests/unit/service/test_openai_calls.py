@@ -6,6 +6,7 @@ may be and missing fields fail.
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -22,16 +23,22 @@ from openai.resources.uploads import Uploads
 from openai.resources.uploads.parts import Parts
 from openai.resources.webhooks import Webhooks
 from openai.resources.webhooks.event_types import EventTypes
-from openai.types.fine_tuning import FineTuningJob
+from openai.types import FileObject
+from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
 
+from registry.blobs import Blobs
 from registry.lifecycle import JobStatus
+from registry.records import DataFile, JobError, JobEvent, Purpose
 from registry.settings import Settings
 from registry.store import Store
 from tests.database_template import prepare
 from tests.openai_calls import CALLS, Call, World
 from tests.openai_client import in_store, served_client
+from tests.records import adapter_version
 from tests.service_api import rows
 from tests.webhook_receiver import Receiver
+from trainer.protocol import HistoryRow
+from trainer.results import as_csv
 
 _RESOURCES: Mapping[str, type] = {
     "files": Files,
@@ -198,3 +205,87 @@ def test_a_sample_is_verified_by_the_client(world: World) -> None:
         world.client.webhooks.verify_signature(
             got.body + b" ", got.headers, secret=endpoint.signing_secret
         )
+
+
+def test_a_finished_job_is_the_clients_own_model_down_to_its_csv(world: World) -> None:
+    """Names, figures and the result file, as a trainer leaves them."""
+    job = world.job(JobStatus.RUNNING)
+    csv = as_csv([HistoryRow(step=1, train_loss=1.5, train_accuracy=0.25)])
+    Blobs(world.settings.files_dir).write("file-results", csv)
+    results = DataFile(
+        id="file-results",
+        project="default",
+        filename="step_metrics.csv",
+        purpose=Purpose.FINE_TUNE_RESULTS,
+        bytes=len(csv),
+        sha256=sha256(csv).hexdigest(),
+        rows=1,
+        created_at=1,
+    )
+
+    async def succeed(store: Store) -> None:
+        await store.files.add(results)
+        await store.jobs.succeed(
+            job,
+            version=adapter_version("ft:tiny-base:default:done:00000001", job_id=job),
+            event=JobEvent(id="e-done", job_id=job, created_at=1, level="info", message="Done."),
+            finished_at=2,
+            trained_tokens=77,
+            result_files=["file-results"],
+            hyperparameters={"n_epochs": 3, "batch_size": 4, "learning_rate_multiplier": 0.5},
+        )
+
+    in_store(world.settings, succeed)
+    text = world.client.fine_tuning.jobs.with_raw_response.retrieve(job).text
+    done = FineTuningJob.model_validate_json(text, strict=True)
+    assert done.fine_tuned_model == "ft:tiny-base:default:done:00000001"
+    (name,) = done.result_files
+    raw = world.client.files.with_raw_response.retrieve(name).text
+    assert FileObject.model_validate_json(raw, strict=True).purpose == "fine-tune-results"
+    assert world.client.files.content(name).text.splitlines()[1] == "1,1.50000,0.25000,,"
+
+
+def test_a_failed_job_says_why(world: World) -> None:
+    """In the client's own type of an error."""
+    job = world.job(JobStatus.RUNNING)
+    error = JobError(code="diverged", message="The loss is not a number.")
+
+    async def fail(store: Store) -> None:
+        await store.jobs.move(job, JobStatus.FAILED, error=error, finished_at=2)
+
+    in_store(world.settings, fail)
+    text = world.client.fine_tuning.jobs.with_raw_response.retrieve(job).text
+    found = FineTuningJob.model_validate_json(text, strict=True).error
+    assert found is not None
+    assert (found.code, found.param) == ("diverged", None)
+
+
+def test_a_checkpoint_is_deleted_unless_a_deployment_names_it(world: World) -> None:
+    """The error says which deployment."""
+    checkpoint = world.version()
+    body = {"name": "support", "stable": checkpoint, "override_reason": "a test"}
+    world.client.post("/deployments", body=body, cast_to=object)
+    with pytest.raises(openai.ConflictError, match="the deployment 'support'"):
+        world.client.models.delete(checkpoint)
+    world.client.delete("/deployments/support", cast_to=object)
+    assert world.client.models.delete(checkpoint).deleted
+    with pytest.raises(openai.NotFoundError):
+        world.client.models.retrieve(checkpoint)
+    with pytest.raises(openai.NotFoundError):
+        world.client.models.delete(checkpoint)
+
+
+def test_the_client_follows_events_as_a_stream(world: World) -> None:
+    """With its own decoder, to the last line."""
+    job = world.job()
+    world.client.fine_tuning.jobs.cancel(job)
+    stream: openai.Stream[FineTuningJobEvent] = world.client.get(
+        f"/fine_tuning/jobs/{job}/events",
+        options={"params": {"stream": True}},
+        cast_to=FineTuningJobEvent,
+        stream=True,
+        stream_cls=openai.Stream[FineTuningJobEvent],
+    )
+    with stream:
+        told = [event.message for event in stream]
+    assert told == [f"Created fine-tuning job: {job}", "The job was cancelled."]

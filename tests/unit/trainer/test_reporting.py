@@ -1,10 +1,16 @@
 """Reports of a run: passed on in order, behind the run, and never in its way."""
 
+import asyncio
+import struct
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
+from tensorboardX.proto.event_pb2 import Event
+
+from registry.records import JobEvent
 from registry.settings import Settings
 from registry.store import Store
 from tests.records import fine_tuning_job
@@ -113,3 +119,70 @@ async def test_a_job_without_targets_has_none(settings: Settings, store: Store) 
     reports = Reporting(settings, store).open(fine_tuning_job("ftjob-1"))
     reports.log({"step": 1, "train_loss": 0.5})
     reports.finish("succeeded")
+
+
+async def test_tensorboard_gets_every_figure(settings: Settings, store: Store) -> None:
+    """In a folder of the job's own, by step; a run that goes on adds to it."""
+    chosen = settings.model_copy(update={"tensorboard_dir": settings.data_dir / "boards"})
+    for step in (1, 2):
+        reports = Reporting(chosen, store).open(fine_tuning_job("ftjob-1"))
+        reports.log({"step": step, "train_loss": 1 / step, "valid_loss": 0.5})
+        reports.finish("cancelled" if step == 1 else "succeeded")
+        assert all(outlet.join(30) for outlet in reports._outlets)
+    folder = settings.data_dir / "boards" / "default" / "ftjob-1"
+    found = [scalar for path in sorted(folder.iterdir()) for scalar in scalars(path)]
+    wanted = [
+        Scalar(1, "train_loss", 1.0),
+        Scalar(1, "valid_loss", 0.5),
+        Scalar(2, "train_loss", 0.5),
+        Scalar(2, "valid_loss", 0.5),
+    ]
+    assert sorted(found) == wanted
+
+
+async def test_a_target_that_cannot_be_had_is_an_event_and_no_failure(
+    settings: Settings, store: Store
+) -> None:
+    """One warning; the run goes on."""
+    await store.jobs.add(
+        fine_tuning_job("ftjob-1"),
+        JobEvent(id="e", job_id="ftjob-1", created_at=1, level="info", message="Created."),
+    )
+    blocked = settings.data_dir / "a file"
+    blocked.write_text("")
+    chosen = settings.model_copy(update={"tensorboard_dir": blocked})
+    reports = Reporting(chosen, store).open(fine_tuning_job("ftjob-1"))
+    for step in (1, 2, 3):
+        reports.log({"step": step, "train_loss": 0.5})
+    reports.finish("succeeded")
+    async with asyncio.timeout(30):
+        while len(events := (await store.jobs.events("ftjob-1", after=None, limit=9)).data) < 2:  # noqa: ASYNC110 - a thread writes it
+            await asyncio.sleep(0.02)
+    assert (events[0].level, events[1].message) == ("warn", "Created.")
+    assert events[0].message.startswith("TensorBoard is unavailable (")
+
+
+class Scalar(NamedTuple):
+    """One figure in an event file."""
+
+    step: int
+    """The step."""
+    tag: str
+    """Its name."""
+    value: float
+    """Its value."""
+
+
+def scalars(path: Path) -> list[Scalar]:
+    """Read an event file: records of length, check, content, check."""
+    content, found = path.read_bytes(), []
+    while content:
+        (length,) = struct.unpack_from("<Q", content)
+        event = Event.FromString(content[12 : 12 + length])
+        content = content[16 + length :]
+        found += [
+            Scalar(event.step, value.tag, value.simple_value)
+            for value in event.summary.value
+            if value.HasField("simple_value")
+        ]
+    return found
