@@ -33,6 +33,7 @@ class Outlet:
         name: What users are told the target is called.
         reporter: The target.
         warn: Tells the user of the job one sentence; called once at most, from any thread.
+        patience_seconds: Time after which a target that takes nothing is told of.
         steady: A clock that only goes forward, in seconds.
     """
 
@@ -42,11 +43,13 @@ class Outlet:
         reporter: Reporter,
         warn: Callable[[str], None],
         *,
+        patience_seconds: float = PATIENCE_SECONDS,
         steady: Callable[[], float] = time.monotonic,
     ) -> None:
         self._name = name
         self._reporter = reporter
         self._tell = warn
+        self._patience_seconds = patience_seconds
         self._steady = steady
         # Protects what the training's thread hands over to the target's.
         self._changed = threading.Condition()
@@ -70,11 +73,13 @@ class Outlet:
         with self._changed:
             if self._is_over:
                 return
-            is_stuck = bool(self._waiting) and self._steady() - self._moved_at > PATIENCE_SECONDS
+            is_stuck = (
+                bool(self._waiting) and self._steady() - self._moved_at > self._patience_seconds
+            )
             self._waiting.append(_Step(step, figures))
             self._changed.notify()
         if is_stuck:
-            self._warn(f"has taken nothing for {PATIENCE_SECONDS:g} s")
+            self._warn_of_silence()
 
     def finish(self, end: RunEnd) -> None:
         """Say how the run ended; returns at once, and what waits is still passed on."""
@@ -89,14 +94,20 @@ class Outlet:
         return self._thread is None or not self._thread.is_alive()
 
     def _run(self, card: RunCard) -> None:
+        # Libraries try again for many minutes before they say that nobody answers.
+        alarm = threading.Timer(self._patience_seconds, self._warn_of_silence)
+        alarm.daemon = True
+        alarm.start()
         try:
             self._reporter.begin(card)
+            alarm.cancel()
             self._pass_on()
         except Exception as exc:  # whatever a foreign library raises
             logger.exception("%s does not show job %s", self._name, card.job_id)
             # Its own words may hold an address with a password; they stay in the log.
             self._warn(f"is unavailable ({type(exc).__name__}; the trainer's log tells more)")
         finally:
+            alarm.cancel()
             with self._changed:
                 self._is_over = True
                 self._waiting.clear()
@@ -113,6 +124,9 @@ class Outlet:
             if end is not None:
                 self._reporter.finish(end)
                 return
+
+    def _warn_of_silence(self) -> None:
+        self._warn(f"has taken nothing for {self._patience_seconds:g} s")
 
     def _warn(self, what: str) -> None:
         with self._changed:

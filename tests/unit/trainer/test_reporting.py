@@ -104,6 +104,24 @@ def test_a_target_that_hangs_delays_nothing_and_is_told_of_once() -> None:
     assert len(notebook.lines) == MOST_WAITING + 2
 
 
+def test_a_target_that_never_begins_is_told_of_by_itself() -> None:
+    """Also when the run is too short to log anything."""
+    gate, told = threading.Event(), threading.Event()
+    warnings: list[str] = []
+
+    def warn(text: str) -> None:
+        warnings.append(text)
+        told.set()
+
+    made = Outlet("MLflow", Notebook(gate=gate), warn, patience_seconds=0.05)
+    made.begin(CARD)
+    assert told.wait(10)
+    gate.set()
+    made.finish(RunEnd.SUCCEEDED)
+    assert made.join(10)
+    assert warnings == ["MLflow has taken nothing for 0.05 s; the job goes on without it."]
+
+
 def test_a_card_tells_what_was_chosen() -> None:
     """Flat, by names; what was not chosen is left out."""
     job = fine_tuning_job("ftjob-1", metadata={"team": "support"}, training={"lora_dropout": 0.1})
