@@ -18,8 +18,8 @@ RUN: dict[str, Any] = {"type": "wandb", "wandb": {"project": "support", "tags": 
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
-    """Return settings under which Weights & Biases needs no key."""
-    return settings.model_copy(update={"wandb_mode": "offline"})
+    """Return settings without a key for Weights & Biases."""
+    return settings.model_copy(update={"wandb_mode": "online", "wandb_key": None})
 
 
 async def create(client: httpx.AsyncClient, integrations: Any) -> httpx.Response:
@@ -57,6 +57,13 @@ async def test_a_request_at_fault_makes_no_job(client: httpx.AsyncClient) -> Non
     """It is refused before anything is stored."""
     answer = await create(client, [{"type": "comet"}])
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, "integrations")
+    assert (await client.get(PATH)).json()["data"] == []
+
+
+async def test_a_job_that_cannot_be_shown_is_not_made(client: httpx.AsyncClient) -> None:
+    """Without key or library it is refused when it is created, not when it trains."""
+    answer = await create(client, [RUN])
+    assert answer.json()["error"]["code"] == "integration_unavailable"
     assert (await client.get(PATH)).json()["data"] == []
 
 
