@@ -21,7 +21,8 @@ It refuses to know HTTP: `service/problems.py` maps these to responses.
     │   ├── Declined             it said that it cannot begin now
     │   └── Interrupted          it went away before its answer was whole
     ├── TooLarge             an upload beyond the limit
-    │   └── BodyTooLarge         an inference request beyond the limit
+    │   ├── BodyTooLarge         an inference request beyond the limit
+    │   └── PartTooLarge         a part of an upload beyond the limit
     ├── ArtifactError        files on disk are not what the manifest says
     │   ├── CorruptArtifact      a checksum or a file is wrong
     │   └── StorageFull          no room left while writing
@@ -292,6 +293,13 @@ class BodyTooLarge(TooLarge):
             f"The request's body is larger than {self.limit_bytes} bytes. "
             "Send less context, or raise GRAFTLINE_MAX_REQUEST_BYTES."
         )
+
+
+class PartTooLarge(TooLarge):
+    """A part of an upload is beyond the limit."""
+
+    def __str__(self) -> str:
+        return f"The part is larger than {self.limit_bytes} bytes. Send smaller parts."
 
 
 class ArtifactError(GraftlineError):

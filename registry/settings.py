@@ -6,7 +6,7 @@ It refuses to know how a setting is used. No other module reads the environment.
 from collections.abc import Mapping, Sequence
 from os import environ  # noqa: TID251 - this is the one module that may
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, model_validator
@@ -118,6 +118,31 @@ class Settings(BaseSettings):
     """Jobs that one trainer runs at a time."""
     evals_concurrency: int = Field(default=32, ge=1)
     """Requests that one evaluation has in flight."""
+    max_event_streams: int = Field(default=256, ge=0)
+    """Streams of jobs' events that one service process sends at a time; more are answered with
+    503."""
+    event_stream_seconds: float = Field(default=3600.0, gt=0)
+    """Longest time one stream of a job's events lasts, in seconds; then the client asks again from
+    the last event it saw."""
+    webhook_plain_http: bool = False
+    """Whether webhooks may go to URLs with `http://`, where anybody on the way can read them."""
+    webhook_private_addresses: bool = False
+    """Whether webhooks may go to addresses that are not public, such as a server in your own
+    network."""
+    webhook_deadline_seconds: float = Field(default=15.0, gt=0)
+    """Longest time one try to deliver a webhook may take, in seconds."""
+    webhook_retry_hours: float = Field(default=72.0, ge=0)
+    """Time during which a webhook that was not taken is tried again, in hours."""
+    wandb_key: SecretStr | None = None
+    """Key of Weights & Biases, with which the trainer shows the jobs that ask for it."""
+    wandb_url: str | None = None
+    """Address of a Weights & Biases server of your own; its hosted service by default."""
+    wandb_mode: Literal["online", "offline"] = "online"
+    """`offline` writes runs into `wandb` in the data directory, needs no key and sends nothing."""
+    mlflow_url: SecretStr | None = None
+    """Address of an MLflow tracking server, or a folder, where the trainer shows every job."""
+    tensorboard_dir: Path | None = None
+    """Folder where the trainer writes every job's figures for TensorBoard."""
     shutdown_seconds: float = Field(default=10.0, gt=0)
     """Time a process gets to finish what it is doing when it is asked to stop, in seconds."""
     log_level: str = "INFO"
@@ -204,6 +229,11 @@ class Settings(BaseSettings):
         return self.data_dir.absolute() / "files"
 
     @property
+    def uploads_dir(self) -> Path:
+        """Folder of the parts of pending uploads."""
+        return self.data_dir.absolute() / "uploads"
+
+    @property
     def adapters_dir(self) -> Path:
         """Folder of the published adapters."""
         return self.data_dir.absolute() / "adapters"
@@ -274,6 +304,7 @@ def training_environment(settings: Settings) -> dict[str, str]:
         "CREDENTIAL",
         "DATABASE_URL",
         "LIMITS_URL",
+        "MLFLOW_URL",
     )
     return {
         name: value

@@ -23,25 +23,32 @@ from service.description import DescriptionConfig
 from service.front import Front
 from service.importing import orphans
 from service.json_request import JsonRequest
+from service.part_sweep import PartSweep
 from service.problems import handle
 from service.request_log import RequestLog
 from service.routes import (
     adapters,
+    checkpoints,
     deployments,
     evaluations,
     feedback,
     feedback_files,
     files,
     fine_tuning,
+    graders,
     health,
     inference,
     interactions,
     keys,
     models,
     project,
+    webhooks,
 )
 from service.routes import (
     metrics as project_metrics,
+)
+from service.routes import (
+    uploads as upload_routes,
 )
 from service.routes import (
     usage as usage_routes,
@@ -53,8 +60,11 @@ RESTART_SECONDS = 1.0
 """Pause before a background loop that died is started again."""
 _ADMINISTRATION = (
     files,
+    upload_routes,
     feedback_files,
     fine_tuning,
+    checkpoints,
+    graders,
     models,
     adapters,
     deployments,
@@ -65,6 +75,7 @@ _ADMINISTRATION = (
     keys,
     usage_routes,
     project_metrics,
+    webhooks,
 )
 
 logger = logging.getLogger(__name__)
@@ -124,6 +135,7 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
         services.metrics.tasks.set_function(lambda: len(asyncio.all_tasks(loop)))
         stack.push_async_callback(services.limiter.close)
         stack.push_async_callback(services.sharing.leave)
+        stack.push_async_callback(services.sender.close)
         await services.fleet.open()
         stack.push_async_callback(services.fleet.close)
         await services.keyring.refresh()
@@ -143,6 +155,9 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
             "departures": services.departures.run,
             "shadows": services.shadows.run,
             "limits": services.limiter.run,
+            "followed jobs": services.following.run,
+            "webhooks": services.courier.run,
+            "ended uploads": PartSweep(store, services.part_store).run,
             "heartbeat": partial(keep_beating, store, "service"),
         }
         async with _background(writer), _background(loops):

@@ -30,6 +30,8 @@ from service.wire.anthropic import AnthropicError
 
 BYTES = "application/octet-stream"
 """The media type of files."""
+EVENT_STREAM = "text/event-stream"
+"""The media type of streams of server-sent events."""
 JSON = "application/json"
 """The media type of almost every body."""
 MULTIPART = "multipart/form-data"
@@ -97,6 +99,7 @@ def described(
     *,
     body: Mapping[str, Schema] | None = None,
     answer: Mapping[str, Schema] | None = None,
+    also: Mapping[str, Schema] | None = None,
     parameters: Sequence[Parameter] = (),
 ) -> type[Operation]:
     """Return an operation that tells what a handler reads and sends by itself.
@@ -104,6 +107,7 @@ def described(
     Args:
         body: The request's body by media type.
         answer: The successful answer by media type.
+        also: What the successful answer may be beside what the handler's type says.
         parameters: Parameters that the handler's signature does not name.
     """
 
@@ -115,8 +119,15 @@ def described(
             if answer is not None:
                 whole = OpenAPIResponse(description="The answer.", content=_content(answer))
                 self.responses = {**(self.responses or {}), "200": whole}
+            if also is not None:
+                self._allow(also)
             if parameters:
                 self.parameters = [*(self.parameters or []), *parameters]
+
+        def _allow(self, also: Mapping[str, Schema]) -> None:
+            usual = (self.responses or {})["200"]
+            if isinstance(usual, OpenAPIResponse):
+                usual.content = {**(usual.content or {}), **_content(also)}
 
     return Described
 

@@ -13,6 +13,7 @@ from registry.errors import Invalid, NotFound
 from registry.identifiers import new_id
 from registry.lifecycle import JobStatus
 from registry.records import FineTuningJob, JobEvent
+from registry.reporting import read_integrations
 from registry.training_options import read_options
 from service.wire.fine_tuning import CreateJob, Hyperparameters
 
@@ -49,8 +50,6 @@ def new_job(
     """
     if request.model != base_name:
         raise NotFound("model", request.model)
-    if request.integrations:
-        raise Invalid("Integrations are not supported.", "integrations")
     hyperparameters = msgspec.to_builtins(_hyperparameters(request))
     return FineTuningJob(
         id=new_id("ftjob"),
@@ -64,6 +63,7 @@ def new_job(
         hyperparameters=hyperparameters,
         metadata=_metadata(request.metadata or {}),
         training=_training(request.training or {}),
+        integrations=msgspec.to_builtins(read_integrations(request.integrations or [])),
         status=JobStatus.VALIDATING_FILES,
         created_at=now,
     )

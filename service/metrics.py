@@ -65,6 +65,7 @@ class ServiceMetrics:
             registry=registry,
         )
         self._declare_load(registry)
+        self._declare_told(registry)
         self._declare_replicas(registry)
         self._declare_adapters(registry)
         self._declare_interactions(registry)
@@ -86,6 +87,20 @@ class ServiceMetrics:
         self.tasks = Gauge(
             "graftline_tasks",
             "Tasks of the event loop: background loops, requests, and clients listened for.",
+            registry=registry,
+        )
+
+    def _declare_told(self, registry: CollectorRegistry) -> None:
+        self.event_streams = Gauge(
+            "graftline_event_streams",
+            "Streams of jobs' events that this process sends.",
+            registry=registry,
+        )
+        self.webhook_attempts = Counter(
+            "graftline_webhook_attempts",
+            "Tries to deliver a webhook: `delivered`, `failed` and to be tried again, or "
+            "`given_up`. Samples that a user asked for are excluded.",
+            ["outcome"],
             registry=registry,
         )
 

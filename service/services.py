@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from registry.blobs import Blobs
 from registry.settings import Settings
 from registry.store import Store
+from service.assembly import PartStore
 from service.auth import Keyring
 from service.disconnect import Departures
 from service.fleet.fleet import Fleet
+from service.following import Following
 from service.interaction_log import InteractionLog
 from service.limits import Limiter
 from service.metrics import ServiceMetrics
@@ -22,6 +24,8 @@ from service.tally import Tally
 from service.texts import Texts
 from service.turnstile import Turnstile
 from service.usage import UsageLedger
+from service.webhooks.courier import Courier
+from service.webhooks.sender import Sender
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +38,14 @@ class Services:
     """The records."""
     blobs: Blobs
     """The content of data files."""
+    part_store: PartStore
+    """The parts of pending uploads."""
+    following: Following
+    """The streams of jobs' events."""
+    sender: Sender
+    """Sends webhooks."""
+    courier: Courier
+    """Delivers what waits for webhooks."""
     metrics: ServiceMetrics
     """What Prometheus reads."""
     fleet: Fleet

@@ -11,11 +11,13 @@ from prometheus_client import CollectorRegistry
 from registry.blobs import Blobs
 from registry.settings import Settings
 from registry.store import Store
+from service.assembly import PartStore
 from service.auth import Keyring
 from service.demand import Demand
 from service.disconnect import Departures
 from service.fleet.discovery import discovery_of
 from service.fleet.fleet import Fleet
+from service.following import Following
 from service.interaction_log import InteractionLog
 from service.limits import Counters, Limiter, open_counting
 from service.metrics import ServiceMetrics
@@ -30,6 +32,9 @@ from service.texts import Texts
 from service.turnstile import Turnstile
 from service.usage import UsageLedger
 from service.vllm import Engine
+from service.webhooks.addresses import Reachable
+from service.webhooks.courier import Courier
+from service.webhooks.sender import Sender
 
 
 def wire(settings: Settings, store: Store) -> Services:
@@ -64,10 +69,15 @@ def wire(settings: Settings, store: Store) -> Services:
         metrics=metrics,
         concurrency=settings.shadow_concurrency,
     )
+    sender = _sender(settings)
     return Services(
         settings=settings,
         store=store,
         blobs=Blobs(settings.files_dir),
+        part_store=PartStore(settings.uploads_dir),
+        following=_following(settings, store, metrics),
+        sender=sender,
+        courier=_courier(settings, store, sender, metrics, sharing.process),
         metrics=metrics,
         fleet=fleet,
         routing=routing,
@@ -86,6 +96,28 @@ def wire(settings: Settings, store: Store) -> Services:
         ),
         usage=usage,
     )
+
+
+def _following(settings: Settings, store: Store, metrics: ServiceMetrics) -> Following:
+    following = Following(
+        store, most=settings.max_event_streams, stream_seconds=settings.event_stream_seconds
+    )
+    metrics.event_streams.set_function(lambda: following.streams)
+    return following
+
+
+def _sender(settings: Settings) -> Sender:
+    reachable = Reachable(
+        plain_http=settings.webhook_plain_http, private=settings.webhook_private_addresses
+    )
+    return Sender(reachable, deadline_seconds=settings.webhook_deadline_seconds)
+
+
+def _courier(
+    settings: Settings, store: Store, sender: Sender, metrics: ServiceMetrics, process: str
+) -> Courier:
+    retry_seconds = settings.webhook_retry_hours * 3600
+    return Courier(store, sender, metrics, process=process, retry_seconds=retry_seconds)
 
 
 def _turnstile(settings: Settings, metrics: ServiceMetrics) -> Turnstile:

@@ -81,6 +81,58 @@ TABLE = [
         rest={"job_id": "{job}"},
     ),
     Reach("POST /v1/fine_tuning/jobs/{job_id}/cancel", "job_id", "job"),
+    *(
+        Reach(f"{method} /v1/fine_tuning/checkpoints/{{name}}", "name", "permissions", 404, rest)
+        for method, rest in (("GET", {}), ("POST", {"project_ids": ["x"]}))
+    ),
+    Reach("DELETE /v1/fine_tuning/checkpoints/{name}", "name", "permission"),
+    Reach(
+        "POST /v1/uploads/{upload_id}/complete",
+        "part_ids",
+        "part",
+        400,
+        {"upload_id": "{upload}"},
+    ),
+    *(
+        Reach(f"POST /v1/uploads/{{upload_id}}/{action}", "upload_id", "upload", 404, rest)
+        for action, rest in (("complete", {"part_ids": ["part-none"]}), ("cancel", {}))
+    ),
+    Reach(
+        "POST /v1/uploads/{upload_id}/parts",
+        "upload_id",
+        "upload",
+        404,
+        {"data": "x"},
+        is_form=True,
+    ),
+    Reach("GET /v1/webhook_endpoints", "after", "webhook"),
+    Reach("GET /v1/webhook_endpoints/{webhook_endpoint_id}", "webhook_endpoint_id", "webhook"),
+    *(
+        Reach(
+            f"POST /v1/webhook_endpoints/{{webhook_endpoint_id}}{action}",
+            "webhook_endpoint_id",
+            "webhook",
+            404,
+            rest,
+        )
+        for action, rest in (
+            ("", {"name": "taken"}),
+            ("/rotate_secret", {}),
+            ("/test", {"event_type": "fine_tuning.job.failed"}),
+        )
+    ),
+    Reach(
+        "GET /v1/webhook_endpoints/{webhook_endpoint_id}/deliveries",
+        "webhook_endpoint_id",
+        "webhook",
+    ),
+    Reach(
+        "GET /v1/webhook_endpoints/{webhook_endpoint_id}/deliveries",
+        "after",
+        "delivery",
+        rest={"webhook_endpoint_id": "{webhook}"},
+    ),
+    Reach("DELETE /v1/webhook_endpoints/{webhook_endpoint_id}", "webhook_endpoint_id", "webhook"),
     Reach("GET /v1/models/{name}", "name", "model"),
     Reach("GET /v1/models/{name}", "name", "deployment"),
     Reach("DELETE /v1/models/{name}", "name", "model"),
@@ -211,6 +263,18 @@ PLAIN = frozenset(
         "method",
         "hyperparameters",
         "integrations",
+        "training",
+        "bytes",
+        "filename",
+        "mime_type",
+        "expires_after",
+        "data",
+        "md5",
+        "url",
+        "event_types",
+        "event_type",
+        "keep_old_secret_active_for_24_hours",
+        "project_ids",
         "text_share",
         "text_retention_days",
         "file",

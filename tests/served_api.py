@@ -13,11 +13,15 @@ from typing import Any
 
 import httpx
 
-from registry.records import Verdict
+from registry.lifecycle import JobStatus
+from registry.records import JobEvent, Verdict
 from tests.adapter_folders import write
+from tests.records import fine_tuning_job
 from tests.service_api import judge, rows
 from tests.serving import BASE, Serving, serving
 
+QUEUED_JOB = "ftjob-queued"
+"""A job that waits for a trainer."""
 START_SECONDS = 60.0
 """Longest time until the service answers."""
 VERSIONS = [f"ft:tiny-base:default:test:{number:08}" for number in range(3)]
@@ -65,6 +69,7 @@ def served_api(folder: Path, **changes: Any) -> Iterator[ServedApi]:
                 version = await served.serve(name)
                 seen = version.manifest_sha256
                 await judge(served.services.store, version, Verdict.GO, manifest_sha256=seen)
+            await _wait_in_queue(served)
             found.append(served)
             ready.set()
             await asyncio.to_thread(stop.wait)
@@ -87,6 +92,15 @@ def served_api(folder: Path, **changes: Any) -> Iterator[ServedApi]:
         stop.set()
         thread.join(START_SECONDS)
     assert not failed, failed
+
+
+async def _wait_in_queue(served: Serving) -> None:
+    """Record a job as a trainer does that found its files in order."""
+    event = JobEvent(
+        id="ftevent-queued", job_id=QUEUED_JOB, created_at=1, level="info", message="Created."
+    )
+    job = fine_tuning_job(QUEUED_JOB, status=JobStatus.QUEUED)
+    await served.services.store.jobs.add(job, event)
 
 
 class _Maker:
@@ -144,15 +158,43 @@ def _furnished(served: Serving, folder: Path) -> ServedApi:
         }
         make.upload("/v1/adapters", parts, suffix="mine")
         make("/v1/adapters/{name}", name=f"{VERSIONS[1]}/pin")
+        around = _furnished_around(make, f"{url}/health/live")
     known = {
         "models": [BASE, "support", *VERSIONS],
         "versions": VERSIONS,
         "files": files,
-        "jobs": [job],
+        "jobs": [job, QUEUED_JOB],
         "evaluations": [exam],
         "deployments": ["support", "spare"],
         "interactions": answers,
         "keys": [spare],
         "rows": [rows().decode()],
+        **around,
     }
     return ServedApi(url=url, admin_key=admin, inference_key=user, known=known, made=make.answers)
+
+
+def _furnished_around(make: _Maker, hook: str) -> dict[str, list[str]]:
+    """Make uploads in parts and webhooks that lead to `hook`, and return their names."""
+    upload = make(
+        "/v1/uploads",
+        bytes=len(rows()),
+        filename="train.jsonl",
+        mime_type="text/jsonl",
+        purpose="fine-tune",
+    )
+    hooks = [
+        make(
+            "/v1/webhook_endpoints",
+            name="ours",
+            url=hook,
+            event_types=["fine_tuning.job.cancelled"],
+        )
+        for _ in range(2)
+    ]
+    return {
+        "uploads": [upload],
+        "webhooks": hooks,
+        "hooks": [hook],
+        "permissions": [f"{name}/permissions" for name in VERSIONS],
+    }

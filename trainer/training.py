@@ -16,6 +16,7 @@ from trainer.child import EXIT_STORAGE_FULL
 from trainer.journal import message, metrics
 from trainer.metrics import TrainerMetrics
 from trainer.protocol import Message, Notice, Progress, Result, decode_outcome
+from trainer.reporting import Reporting, Reports
 from trainer.supervision import TrainingChild, describe_death, training_child
 from trainer.workplace import Workplace
 
@@ -40,6 +41,7 @@ class Training:
         self._settings = settings
         self._store = store
         self._metrics = metrics
+        self._reporting = Reporting(settings, store)
 
     async def run(self, job: FineTuningJob, place: Workplace) -> Result:
         """Return what a job's training yields, at once if it did so before.
@@ -78,7 +80,9 @@ class Training:
     async def _run_child(self, job: FineTuningJob, place: Workplace) -> int:
         started_at = time.monotonic()
         outcome = "failed"
-        scribe = _Scribe(job.id, await self._last_step(job.id), self._store, self._metrics)
+        last_step = await self._last_step(job.id)
+        reports = self._reporting.open(job)
+        scribe = _Scribe(job.id, last_step, self._store, self._metrics, reports)
         self._metrics.active.inc()
         try:
             async with training_child(self._settings, place.root) as child:
@@ -88,6 +92,7 @@ class Training:
             outcome = "cancelled"
             raise
         finally:
+            reports.finish(outcome)
             self._metrics.active.dec()
             self._metrics.tokens_per_second.set(0)
             self._metrics.seconds.labels(outcome).observe(time.monotonic() - started_at)
@@ -127,12 +132,20 @@ class Training:
 class _Scribe:
     """Writes a child's reports to the store; steps that a resumed child repeats are left out."""
 
-    def __init__(self, job_id: str, last_step: int, store: Store, metrics: TrainerMetrics) -> None:
+    def __init__(
+        self,
+        job_id: str,
+        last_step: int,
+        store: Store,
+        metrics: TrainerMetrics,
+        reports: Reports,
+    ) -> None:
         self._job_id = job_id
         self._last_step = last_step
         self._tokens = 0
         self._store = store
         self._metrics = metrics
+        self._reports = reports
 
     async def write(self, report: Message) -> None:
         """Pass one report on. The training does not end because the database is away.
@@ -163,6 +176,7 @@ class _Scribe:
         self._last_step = report.step
         figures = ("step", "total_steps", "tokens_per_second", "seconds_left")
         data = {name: getattr(report, name) for name in figures} | report.metrics
+        self._reports.log(data)
         loss = report.metrics.get("train_loss", 0.0)
         text = f"Step {report.step}/{report.total_steps}: training loss={loss:.2f}"
         if "valid_loss" in report.metrics:

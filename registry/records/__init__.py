@@ -12,6 +12,14 @@ from registry.records.interactions import Feedback, Interaction, InteractionText
 from registry.records.jobs import FineTuningJob, JobCheckpoint, JobError, JobEvent
 from registry.records.parts import Heartbeat, Lease
 from registry.records.record import Record
+from registry.records.uploads import Upload, UploadPart, UploadStatus
+from registry.records.webhooks import (
+    DeliveryStatus,
+    WebhookAttempt,
+    WebhookDelivery,
+    WebhookEndpoint,
+    WebhookEvent,
+)
 
 __all__ = [
     "ANY_PROJECT",
@@ -21,6 +29,7 @@ __all__ = [
     "Arm",
     "ArmOutcome",
     "DataFile",
+    "DeliveryStatus",
     "Deployment",
     "DeploymentChange",
     "Evaluation",
@@ -39,6 +48,13 @@ __all__ = [
     "RampStep",
     "Record",
     "Scope",
+    "Upload",
+    "UploadPart",
+    "UploadStatus",
     "UsageRow",
     "Verdict",
+    "WebhookAttempt",
+    "WebhookDelivery",
+    "WebhookEndpoint",
+    "WebhookEvent",
 ]

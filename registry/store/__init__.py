@@ -9,6 +9,7 @@ from registry.store.catalogue import Catalogue
 from registry.store.database import WAIT_SECONDS, Database
 from registry.store.deployments import Deployments
 from registry.store.evaluations import Evaluations
+from registry.store.event_feed import EventFeed
 from registry.store.files import Files
 from registry.store.interactions import Interactions
 from registry.store.jobs import Jobs
@@ -16,8 +17,10 @@ from registry.store.keys import Keys
 from registry.store.leases import Leases
 from registry.store.parts import Parts
 from registry.store.projects import Projects
+from registry.store.uploads import Uploads
 from registry.store.usage import Usage
 from registry.store.uses import Uses
+from registry.store.webhooks import Webhooks
 
 
 class Store:
@@ -27,6 +30,7 @@ class Store:
         self.database = database
         self.files = Files(database)
         self.jobs = Jobs(database)
+        self.event_feed = EventFeed(database)
         self.adapters = Adapters(database)
         self.deployments = Deployments(database)
         self.catalogue = Catalogue(database)
@@ -38,6 +42,8 @@ class Store:
         self.projects = Projects(database)
         self.uses = Uses(database)
         self.leases = Leases(database)
+        self.uploads = Uploads(database)
+        self.webhooks = Webhooks(database)
 
     async def close(self) -> None:
         """Close every connection."""

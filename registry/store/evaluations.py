@@ -14,6 +14,7 @@ from registry.records import Evaluation, EvaluationRow
 from registry.store import tables
 from registry.store.database import Database
 from registry.store.moves import Moves
+from registry.store.outbox import announce
 from registry.store.rows import Page, add, fetch_all, fetch_first, fetch_page
 
 _UNFINISHED = [EvaluationStatus.QUEUED, EvaluationStatus.RUNNING]
@@ -94,7 +95,9 @@ class Evaluations:
             IllegalTransition: The lifecycle table forbids the move from its present state.
         """
         async with self._database.write() as connection:
-            return await _MOVES.move(connection, identifier, to, changes)
+            evaluation = await _MOVES.move(connection, identifier, to, changes)
+            await announce(connection, evaluation)
+        return evaluation
 
     async def add_row(self, row: EvaluationRow) -> None:
         """Store one answer, in place of an earlier one of the same arm and row."""

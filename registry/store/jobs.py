@@ -3,19 +3,20 @@
 It refuses to know how a job is trained. Every change of status goes through the lifecycle table.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import func, select, update
+from sqlalchemy import String, cast, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from registry.errors import NotFound
+from registry.errors import IllegalTransition, NotFound
 from registry.lifecycle import JOB_MOVES, JobStatus, is_final
 from registry.records import AdapterVersion, FineTuningJob, JobCheckpoint, JobEvent
 from registry.store import tables
 from registry.store.database import Database
 from registry.store.moves import Moves
+from registry.store.outbox import announce
 from registry.store.rows import Page, add, fetch_all, fetch_first, fetch_page
 
 _MOVES = Moves(
@@ -52,9 +53,18 @@ class Jobs:
     async def page(
         self, *, project: str, after: str | None, limit: int, metadata: dict[str, str] | None = None
     ) -> Page[FineTuningJob]:
-        """Return a page of a project's jobs, newest first, with the given metadata pairs."""
+        """Return a page of a project's jobs, newest first.
+
+        Args:
+            project: Whose jobs.
+            after: Id of the job before the page.
+            limit: Most jobs.
+            metadata: Pairs that the jobs have; an empty dictionary finds those without any pair.
+        """
         table = tables.jobs
         query = select(table).where(table.c.project == project)
+        if metadata is not None and not metadata:
+            query = query.where(cast(table.c.metadata, String) == "{}")
         for key, value in (metadata or {}).items():
             query = query.where(table.c.metadata[key].as_string() == value)
         async with self._database.read() as connection:
@@ -94,6 +104,37 @@ class Jobs:
         """
         async with self._database.write() as connection:
             return await _move(connection, identifier, to, event, project, changes)
+
+    async def bring(
+        self,
+        identifier: str,
+        to: JobStatus,
+        *,
+        already: Collection[JobStatus],
+        event: JobEvent,
+        project: str,
+        **changes: object,
+    ) -> FineTuningJob:
+        """Move a job to a state unless it is in one that is as good, and return it.
+
+        Args:
+            identifier: The job.
+            to: The state.
+            already: States in which nothing is left to do.
+            event: What is told of the move; nothing is told without one.
+            project: The job's project.
+            changes: New values of other fields.
+
+        Raises:
+            NotFound: There is no such job.
+            IllegalTransition: The lifecycle table forbids the move from its present state.
+        """
+        try:
+            return await self.move(identifier, to, event=event, project=project, **changes)
+        except IllegalTransition as exc:
+            if exc.present not in already:
+                raise
+        return await self.get(identifier, project=project)
 
     async def change(self, identifier: str, **changes: object) -> None:
         """Set fields other than the status."""
@@ -183,6 +224,7 @@ async def _move(
     job = await _MOVES.move(connection, identifier, to, changes, project)
     if event is not None:
         await add(connection, tables.job_events, event)
+    await announce(connection, job)
     return job
 
 

@@ -59,6 +59,7 @@ async def upload_file(
     try:
         await form.receive(request.stream(), boundary)
         purpose, filename = _purpose(form.fields), _filename(upload)
+        _refuse_expiry(form.fields)
         summary = await to_thread.run_sync(uploads.check, staged)
         await to_thread.run_sync(uploads.keep, staged, services.blobs, file_id)
     finally:
@@ -134,6 +135,12 @@ def _purpose(fields: dict[str, str]) -> Purpose:
     names = " or ".join(f"'{purpose}'" for purpose in _UPLOADABLE)
     what = "is missing" if given is None else f"is '{given[:64]}'"
     raise Invalid(f"'purpose' {what}; use {names}.", "purpose")
+
+
+def _refuse_expiry(fields: dict[str, str]) -> None:
+    if any(name.startswith("expires_after") for name in fields):
+        message = "'expires_after' is not supported: a file stays until it is deleted."
+        raise Invalid(message, "expires_after")
 
 
 def _filename(upload: FilePart) -> str:

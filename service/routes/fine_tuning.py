@@ -6,19 +6,21 @@ It refuses to train: a job's row is the message that the trainer picks up.
 import re
 import secrets
 import time
-from typing import Any
+from typing import Annotated, Any, cast
 
-from litestar import Request, Router, get, post
+from litestar import Request, Response, Router, get, post
 from litestar.enums import ParamType
 from litestar.openapi.spec import OpenAPIType, Parameter, Schema
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath, JSONBody, QueryParameter
+from litestar.response import Stream
 
-from registry.errors import Invalid, NotFound
+from registry.errors import IllegalTransition, Invalid, NotFound
 from registry.lifecycle import JobStatus
 from registry.records import FineTuningJob, Purpose, Scope
+from registry.reporting import check_targets, read_integrations
 from service.auth import needs
 from service.context import After, Caller, Limit, Parts
-from service.description import described, may
+from service.description import EVENT_STREAM, described, may
 from service.job_request import MAX_SEED, first_event, new_event, new_job
 from service.services import Services
 from service.wire.fine_tuning import (
@@ -36,7 +38,7 @@ _METADATA = Parameter(
     "metadata",
     ParamType.QUERY,
     Schema(type=OpenAPIType.OBJECT, additional_properties=Schema(type=OpenAPIType.STRING)),
-    description="Only jobs with these pairs.",
+    description="Only jobs with these pairs; `metadata=null` keeps those without any.",
     style="deepObject",
     explode=True,
 )
@@ -55,6 +57,7 @@ async def create_job(services: Parts, caller: Caller, data: JSONBody[CreateJob])
     )
     await _require_file(services, job, "training_file", {Purpose.FINE_TUNE})
     await _require_file(services, job, "validation_file", {Purpose.FINE_TUNE, Purpose.EVALS})
+    check_targets(read_integrations(job.integrations), services.settings)
     await services.store.jobs.add(job, first_event(job))
     return job_object(job)
 
@@ -99,22 +102,71 @@ async def cancel_job(services: Parts, caller: Caller, job_id: FromPath[str]) -> 
     return job_object(job)
 
 
-@post(["/{job_id:str}/pause", "/{job_id:str}/resume"], status_code=400)
-async def pause_or_resume_job(services: Parts, caller: Caller, job_id: FromPath[str]) -> None:
-    """Not supported yet: answers 400. Cancel the job, or let it finish."""
-    await services.store.jobs.get(job_id, project=caller.project)
-    message = "Pausing and resuming jobs is not supported yet; cancel the job or let it finish."
-    raise Invalid(message, None, "unsupported_operation")
+@post("/{job_id:str}/pause", status_code=200, responses=may(409))
+async def pause_job(services: Parts, caller: Caller, job_id: FromPath[str]) -> JobObject:
+    """Pause a job that waits or runs; what it learnt so far is kept. A second call changes nothing.
+
+    A job whose files are still being validated is not paused: it is queued within seconds.
+    """
+    present = await services.store.jobs.get(job_id, project=caller.project)
+    job = await services.store.jobs.bring(
+        job_id,
+        JobStatus.PAUSED,
+        already={JobStatus.PAUSED},
+        event=new_event(present, "The job was paused.", now=int(time.time())),
+        project=caller.project,
+        estimated_finish=None,
+    )
+    return job_object(job)
 
 
-@get("/{job_id:str}/events")
+@post("/{job_id:str}/resume", status_code=200, responses=may(409))
+async def resume_job(services: Parts, caller: Caller, job_id: FromPath[str]) -> JobObject:
+    """Queue a paused job again; it goes on where it was. A second call changes nothing."""
+    present = await services.store.jobs.get(job_id, project=caller.project)
+    if present.status is JobStatus.VALIDATING_FILES:  # to queue it would skip the validation
+        raise IllegalTransition("fine-tuning job", job_id, present.status, "resumed")
+    job = await services.store.jobs.bring(
+        job_id,
+        JobStatus.QUEUED,
+        already={JobStatus.QUEUED, JobStatus.RUNNING},
+        event=new_event(present, "The job was resumed.", now=int(time.time())),
+        project=caller.project,
+    )
+    return job_object(job)
+
+
+@get(
+    "/{job_id:str}/events",
+    responses=may(404),
+    operation_class=described(also={EVENT_STREAM: Schema(type=OpenAPIType.STRING)}),
+)
 async def list_events(
-    services: Parts, caller: Caller, job_id: FromPath[str], after: After = None, limit: Limit = 20
-) -> ListOf[EventObject]:
-    """List a job's events, newest first."""
+    request: Request[Any, Any, Any],
+    services: Parts,
+    caller: Caller,
+    job_id: FromPath[str],
+    after: After = None,
+    limit: Limit = 20,
+    stream: Annotated[bool, QueryParameter(description="Send events as they come.")] = False,  # noqa: FBT002 - a query has no positions
+) -> Response[ListOf[EventObject]]:
+    """List a job's events, newest first; or send them as they come, the oldest first.
+
+    With `stream=true` the answer is a stream of server-sent events: first those there are, then
+    each new one, until the job has ended (`data: [DONE]`). It goes on behind the event that `after`
+    or the header `Last-Event-ID` names; `limit` means nothing then.
+    """
     await services.store.jobs.get(job_id, project=caller.project)
+    if stream:
+        after = after or request.headers.get("last-event-id")
+        events = await services.following.begin(job_id, after=after)
+        headers = {"cache-control": "no-store"}
+        answer: Any = Stream(events, media_type=EVENT_STREAM, headers=headers)
+        # Litestar knows no answer that is one or the other.
+        return cast("Response[ListOf[EventObject]]", answer)
     page = await services.store.jobs.events(job_id, after=after, limit=limit)
-    return ListOf(data=[event_object(event) for event in page.data], has_more=page.has_more)
+    listed = [event_object(event) for event in page.data]
+    return Response(ListOf(data=listed, has_more=page.has_more))
 
 
 @get("/{job_id:str}/checkpoints")
@@ -143,7 +195,8 @@ async def _require_file(
         raise Invalid(message, param)
 
 
-def _metadata_filter(request: Request[Any, Any, Any]) -> dict[str, str]:
+def _metadata_filter(request: Request[Any, Any, Any]) -> dict[str, str] | None:
+    """Return the pairs that are asked for: an empty dictionary for jobs without any."""
     pairs = {}
     for name, value in request.query_params.items():
         if not name.startswith("metadata["):
@@ -152,7 +205,15 @@ def _metadata_filter(request: Request[Any, Any, Any]) -> dict[str, str]:
         if match is None:
             raise Invalid("Filter with 'metadata[key]=value'.", "metadata")
         pairs[match[1]] = str(value)
-    return pairs
+    whole = request.query_params.get("metadata")
+    if whole is None:
+        return pairs or None
+    if whole != "null" or pairs:
+        raise Invalid(
+            "Filter with 'metadata[key]=value', or with 'metadata=null' for jobs without metadata.",
+            "metadata",
+        )
+    return {}
 
 
 router = Router(
@@ -162,7 +223,8 @@ router = Router(
         list_jobs,
         get_job,
         cancel_job,
-        pause_or_resume_job,
+        pause_job,
+        resume_job,
         list_events,
         list_checkpoints,
     ],

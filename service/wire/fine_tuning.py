@@ -68,7 +68,7 @@ class CreateJob(msgspec.Struct, frozen=True, kw_only=True):
     hyperparameters: Hyperparameters | None = None
     """The older place of the hyperparameters."""
     integrations: list[dict[str, Any]] | None = None
-    """Not supported: must be absent or empty."""
+    """`{"type": "wandb", "wandb": {"project": …}}`: where the run is shown too."""
     training: dict[str, Any] | None = None
     """Graftline's own: fields of `TrainingOptions`, such as the technique."""
 
@@ -110,8 +110,8 @@ class JobObject(msgspec.Struct, frozen=True, kw_only=True):
     """Seed of every random choice."""
     estimated_finish: int | None
     """Unix time in seconds, from the speed so far."""
-    integrations: None = None
-    """None are supported."""
+    integrations: list[dict[str, Any]] | None
+    """Where the run is shown too, by the request's wish; null when it has none."""
     metadata: dict[str, str]
     """The user's own pairs."""
     training: dict[str, Any]
@@ -191,6 +191,7 @@ def job_object(job: FineTuningJob) -> JobObject:
         validation_file=job.validation_file,
         seed=job.seed,
         estimated_finish=job.estimated_finish,
+        integrations=job.integrations or None,
         metadata=job.metadata,
         training=msgspec.to_builtins(read_options(job.training)),
     )

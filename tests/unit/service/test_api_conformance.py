@@ -13,13 +13,19 @@ from tests.served_api import ServedApi, served_api
 pytestmark = pytest.mark.slow
 _EXAMPLES, _FEW = 6, 1
 _SUCCEEDING = 0.8
-"""Share of operations that must be seen to succeed; four only refuse, some need a lucky body."""
+"""Share of operations that must be seen to succeed; eight only refuse, some need a lucky body."""
 
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedApi]:
     """Run one service for all requests."""
-    with served_api(tmp_path_factory.mktemp("api")) as api:
+    # Streams of events end soon, and webhooks may lead to the service itself.
+    changes = {
+        "event_stream_seconds": 0.05,
+        "webhook_plain_http": True,
+        "webhook_private_addresses": True,
+    }
+    with served_api(tmp_path_factory.mktemp("api"), **changes) as api:
         yield api
 
 
@@ -48,7 +54,7 @@ def test_what_an_admin_asks_is_answered_as_described(
             with subtests.test(trial.label):
                 trial.run()
     succeeded = {label for label, statuses in seen.items() if 200 in statuses}
-    assert len(succeeded) >= _SUCCEEDING * len(seen)
+    assert len(succeeded) >= _SUCCEEDING * len(seen), sorted(set(seen) - succeeded)
 
 
 def test_what_was_made_is_answered_as_described(served: ServedApi, briefly: BaseSchema) -> None:

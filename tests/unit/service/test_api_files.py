@@ -208,3 +208,12 @@ async def test_another_projects_file_is_not_found(
         assert (await stranger.get(f"/v1/files/{file_id}{path}")).status_code == 404
         assert (await stranger.delete(f"/v1/files/{file_id}")).status_code == 404
         assert (await stranger.get("/v1/files", params={"after": file_id})).status_code == 404
+
+
+async def test_an_end_of_a_file_is_refused(client: httpx.AsyncClient, settings: Settings) -> None:
+    """Who asks for one must not believe that the file goes by itself."""
+    data = {"purpose": "fine-tune", "expires_after[seconds]": "3600"}
+    files = {"file": ("train.jsonl", rows())}
+    answer = await client.post("/v1/files", data=data, files=files)
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "expires_after")
+    assert not list(settings.files_dir.glob("file-*"))

@@ -19,6 +19,7 @@ async def test_a_new_job_is_openais_object_with_its_nulls(client: httpx.AsyncCli
     choices = {"n_epochs": "auto", "batch_size": "auto", "learning_rate_multiplier": "auto"}
     for name in ("id", "created_at", "training_file"):
         assert job.pop(name)
+    assert job.pop("training")["technique"] == "lora"  # ours alone
     assert job == {
         "object": "fine_tuning.job",
         "error": None,
@@ -187,13 +188,85 @@ async def test_a_finished_job_is_not_cancelled(
     assert end in answer.json()["error"]["message"]
 
 
-@pytest.mark.parametrize("step", ["pause", "resume"])
-async def test_pausing_is_honestly_not_supported(client: httpx.AsyncClient, step: str) -> None:
-    """A job never pretends to be paused."""
+async def test_a_pause_is_kept_and_ends(client: httpx.AsyncClient, store: Store) -> None:
+    """A job that waits or runs is paused and queued again, each with an event."""
     job = await new_job(client)
-    answer = await client.post(f"{PATH}/{job['id']}/{step}")
-    assert answer.status_code == 400
-    assert answer.json()["error"]["code"] == "unsupported_operation"
+    path = f"{PATH}/{job['id']}"
+    for state in (JobStatus.QUEUED, JobStatus.RUNNING):
+        await store.jobs.move(job["id"], state)
+        assert (await client.post(f"{path}/pause")).json()["status"] == "paused"
+        assert (await client.post(f"{path}/resume")).json()["status"] == "queued"
+    events = (await client.get(f"{path}/events")).json()["data"]
+    assert [event["message"] for event in events[:4]] == [
+        "The job was resumed.",
+        "The job was paused.",
+    ] * 2
+
+
+async def test_pausing_and_resuming_again_change_nothing(
+    client: httpx.AsyncClient, store: Store
+) -> None:
+    """The second call has the same answer and tells no event."""
+    job = await new_job(client)
+    path = f"{PATH}/{job['id']}"
+    await store.jobs.move(job["id"], JobStatus.QUEUED)
+    for action in ("pause", "resume"):
+        first = await client.post(f"{path}/{action}")
+        again = await client.post(f"{path}/{action}")
+        assert (first.status_code, first.json()) == (again.status_code, again.json())
+    await store.jobs.move(job["id"], JobStatus.RUNNING)
+    assert (await client.post(f"{path}/resume")).json()["status"] == "running"
+    assert len((await client.get(f"{path}/events")).json()["data"]) == 3
+
+
+async def test_a_job_that_cannot_is_neither_paused_nor_resumed(
+    client: httpx.AsyncClient, store: Store
+) -> None:
+    """Before it is queued and once it has ended; the answer says where it stands."""
+    for state in ("validating_files", "failed", "cancelled"):
+        job = await new_job(client)
+        if state != "validating_files":
+            await store.jobs.move(job["id"], JobStatus(state))
+        for action in ("pause", "resume"):
+            answer = await client.post(f"{PATH}/{job['id']}/{action}")
+            assert answer.status_code == 409
+            assert state in answer.json()["error"]["message"]
+
+
+async def test_a_paused_job_is_cancelled(client: httpx.AsyncClient, store: Store) -> None:
+    """And never comes back."""
+    job = await new_job(client)
+    await store.jobs.move(job["id"], JobStatus.QUEUED)
+    await client.post(f"{PATH}/{job['id']}/pause")
+    assert (await client.post(f"{PATH}/{job['id']}/cancel")).json()["status"] == "cancelled"
+    assert (await client.post(f"{PATH}/{job['id']}/resume")).status_code == 409
+
+
+async def test_jobs_without_metadata_are_found(client: httpx.AsyncClient) -> None:
+    """`metadata=null` keeps them alone; both forms together are refused."""
+    bare = await new_job(client)
+    await new_job(client, metadata={"team": "support"})
+    found = (await client.get(PATH, params={"metadata": "null"})).json()["data"]
+    assert [job["id"] for job in found] == [bare["id"]]
+    for params in ({"metadata": "null", "metadata[team]": "x"}, {"metadata": "x"}):
+        assert (await client.get(PATH, params=params)).status_code == 400
+
+
+async def test_an_empty_value_is_a_value(client: httpx.AsyncClient) -> None:
+    """`metadata[key]=` keeps the jobs whose pair is empty."""
+    kept = await new_job(client, metadata={"team": ""})
+    await new_job(client)
+    found = (await client.get(PATH, params={"metadata[team]": ""})).json()["data"]
+    assert [job["id"] for job in found] == [kept["id"]]
+
+
+async def test_jobs_are_paged_to_the_last(client: httpx.AsyncClient) -> None:
+    """`after` goes on behind a job, whatever the limit."""
+    made = [(await new_job(client))["id"] for _ in range(3)][::-1]
+    first = (await client.get(PATH, params={"limit": 2})).json()
+    assert ([job["id"] for job in first["data"]], first["has_more"]) == (made[:2], True)
+    rest = (await client.get(PATH, params={"limit": 2, "after": made[1]})).json()
+    assert ([job["id"] for job in rest["data"]], rest["has_more"]) == (made[2:], False)
 
 
 async def test_events_come_newest_first_with_their_data(

@@ -1,40 +1,18 @@
 """The unmodified `openai` client against the service behind a real server."""
 
 import json
-import socket
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import openai
 import psutil
 import pytest
-import uvicorn
 
 from registry.settings import Settings
-from service.asgi import create_app
+from tests.openai_client import served_client
 from tests.service_api import rows
 
 MEBIBYTE = 1024 * 1024
-
-
-class Server(uvicorn.Server):
-    """A server that says when it listens."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.listening = threading.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen, then say so."""
-        await super().startup(sockets)
-        self.listening.set()
-
-    @property
-    def address(self) -> str:
-        """Where it listens."""
-        port = self.servers[0].sockets[0].getsockname()[1]
-        return f"http://127.0.0.1:{port}/v1"
 
 
 @pytest.fixture(scope="module")
@@ -49,18 +27,8 @@ def client(data_dir: Path) -> Iterator[openai.OpenAI]:
     settings = Settings(
         data_dir=data_dir, engine_url="http://127.0.0.1:9", max_upload_bytes=210 * MEBIBYTE
     )
-    config = uvicorn.Config(
-        create_app(settings), port=0, loop="asyncio", lifespan="on", log_config=None
-    )
-    server = Server(config)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    assert server.listening.wait(30)
-    key = settings.admin_key_file.read_text().strip()
-    with openai.OpenAI(base_url=server.address, api_key=key, max_retries=0) as opened:
+    with served_client(settings) as opened:
         yield opened
-    server.should_exit = True
-    thread.join(30)
 
 
 def test_files_go_in_and_out(client: openai.OpenAI) -> None:
