@@ -28,6 +28,7 @@ from service.request_log import RequestLog
 from service.routes import (
     adapters,
     deployments,
+    estimates,
     evaluations,
     feedback,
     feedback_files,
@@ -55,6 +56,7 @@ _ADMINISTRATION = (
     files,
     feedback_files,
     fine_tuning,
+    estimates,
     models,
     adapters,
     deployments,

@@ -42,17 +42,31 @@ class TrainingChild:
         """Return the exit status, negative for a signal."""
         return await self._process.wait()
 
-    async def stop(self) -> None:
-        """End the child, gently and then not; one that has ended is no error."""
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    async def stop(self, seconds: float = STOP_SECONDS) -> None:
+        """End the child, gently and then not; one that has ended is no error.
+
+        Args:
+            seconds: Time it gets for the step it is in and a checkpoint.
+        """
         if self._process.returncode is not None:
             return
         self._process.terminate()
         try:
-            async with asyncio.timeout(STOP_SECONDS):
+            async with asyncio.timeout(seconds):
                 await self._process.wait()
         except TimeoutError:
+            await self.kill()
+
+    async def kill(self) -> None:
+        """End the child at once; one that has ended is no error."""
+        if self._process.returncode is None:
             self._process.kill()
-            await self._process.wait()
+        await self._process.wait()
 
 
 @asynccontextmanager

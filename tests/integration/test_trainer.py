@@ -17,7 +17,7 @@ from tests.integration.trainer_bench import JOB, LONG, SHORT, TrainerBench, trai
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 ROWS = 44
-"""39 to train on and 5 held out: see `validation.MIN_HELDOUT`."""
+"""39 to train on and 5 held out: see `rules.MIN_HELDOUT`."""
 
 
 @pytest.fixture(scope="module")
