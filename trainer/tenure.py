@@ -111,9 +111,13 @@ class Tenure:
             try:
                 await self.renew()
                 await self.look(on_death)
+            except LostLease:
+                raise
             except Unavailable as exc:
                 self._silent_since.clear()  # a silence that nobody could break is none
                 logger.warning("the leases wait for the database: %s", exc)
+            except Exception:
+                logger.exception("a dead trainer's work is not handed on yet")
             await asyncio.sleep(BEAT_SECONDS)
 
     async def renew(self) -> None:
