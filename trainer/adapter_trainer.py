@@ -127,12 +127,13 @@ class AdapterTrainer(Trainer):  # type: ignore[misc]  # transformers ships no ty
             return example
         return Example(input_ids=example.input_ids, labels=[NO_LOSS] * len(example.labels))
 
-    def _batch(self, sequences: Sequence[Sequence[Example]]) -> dict[str, torch.Tensor]:
+    def _batch(self, sequences: Sequence[Sequence[Example]]) -> dict[str, Any]:
         """Return a micro-batch whose labels stand at the positions that predict them.
 
         Logits are wanted only where a row of the batch has a target: prompts are long, and a
         vocabulary is large.
         """
+        batch: dict[str, Any]
         if self.layout.packing:
             batch = packed_tensors(sequences, self._padding)
         else:

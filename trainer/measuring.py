@@ -72,15 +72,17 @@ def tensors(examples: Sequence[Example], padding: int) -> dict[str, torch.Tensor
     }
 
 
-def packed_tensors(sequences: Sequence[Sequence[Example]], padding: int) -> dict[str, torch.Tensor]:
+def packed_tensors(sequences: Sequence[Sequence[Example]], padding: int) -> dict[str, Any]:
     """Return sequences of several examples as one batch, each tensor of shape (sequences, length).
 
-    transformers separates the examples by their places, and only where it is given no mask.
+    transformers separates the examples by their places, and only where it is given no mask and
+    keeps no cache.
     """
     batch = pad_sequences(sequences, padding)
     return {
         "input_ids": torch.tensor(batch.input_ids),
         "position_ids": torch.tensor(batch.position_ids),
+        "use_cache": False,
         "labels": torch.tensor(batch.labels),
     }
 

@@ -41,7 +41,7 @@ def test_experts_count_once_each_and_only_the_active_ones_compute() -> None:
     """A mixture of experts has all its experts' weights, and uses some of them for a token."""
     mixture = shape_of(LLAMA_1B | {"num_local_experts": 8, "num_experts_per_tok": 2})
     dense = shape_of(LLAMA_1B)
-    assert mixture.parameters > 6 * dense.parameters
+    assert mixture.parameters > 5 * dense.parameters
     assert mixture.active_parameters < 2 * dense.active_parameters
 
 
@@ -66,7 +66,7 @@ def test_checkpointing_saves_most_activations(shape: BaseShape) -> None:
         estimate(shape, HALF, Footprint(gradient_checkpointing=saves), rank=16, longest=512)
         for saves in (False, True)
     )
-    assert again.activations < kept.activations / 3
+    assert again.activations < kept.activations / 2
 
 
 def test_training_everything_keeps_no_second_copy(shape: BaseShape) -> None:

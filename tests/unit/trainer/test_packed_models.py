@@ -57,7 +57,7 @@ def test_a_packed_row_is_as_if_alone(kind: str, attention: str) -> None:
 
 @torch.no_grad()
 def test_a_mask_of_ones_would_mix_rows() -> None:
-    """What the test above finds is not there by itself: with a mask the rows see one another."""
+    """The claim above could fail: with a mask of ones the rows see one another."""
     model = model_of("llama", "sdpa")
     batch = pad_sequences([[Example(input_ids=row, labels=row) for row in ROWS[:2]]], 0)
     mixed = model(
