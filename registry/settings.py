@@ -116,6 +116,9 @@ class Settings(BaseSettings):
     """Optimiser steps between two points from which a killed job resumes."""
     trainer_concurrency: int = Field(default=1, ge=1)
     """Jobs that one trainer runs at a time."""
+    training_gpus: int = Field(default=1, ge=1, le=64)
+    """GPUs of the trainer's machine that one job uses; with more than one torchrun starts a process
+    for each."""
     training_memory_bytes: int | None = Field(default=None, ge=1024 * 1024)
     """Most memory that one job's training may take, in bytes; beyond it the job goes on with less
     at a time, and fails when that is not possible. By default what the machine has."""
@@ -281,6 +284,11 @@ def child_environment(settings: Settings, extra: Mapping[str, str] | None = None
         if getattr(settings, name) is not None
     }
     return {**environ, **chosen, **(extra or {})}
+
+
+def process_number() -> int:
+    """Return this process's number among those that torchrun started; 0 for one started alone."""
+    return int(environ.get("RANK", "0"))
 
 
 def training_environment(settings: Settings) -> dict[str, str]:

@@ -11,10 +11,11 @@ from contextlib import AsyncExitStack
 from threading import Thread
 from wsgiref.simple_server import WSGIServer
 
+from anyio import to_thread
 from prometheus_client import CollectorRegistry, start_http_server
 
 from registry.blobs import Blobs
-from registry.errors import LostLease
+from registry.errors import LostLease, Unavailable
 from registry.lifecycle import JOB_MOVES, is_final
 from registry.liveness import keep_beating
 from registry.settings import Settings
@@ -29,6 +30,9 @@ from trainer.tenure import Tenure
 from trainer.training import Training
 from trainer.worker import Worker
 from trainer.workplace import Workplace
+
+SWEEP_SECONDS = 60.0
+"""Time between two looks for folders that nobody needs."""
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +75,6 @@ async def serve(settings: Settings, name: str) -> None:
         stack.callback(server.shutdown)
         store = await open_store(settings)
         stack.push_async_callback(store.close)
-        await sweep(settings, store)
         tenure = Tenure(store, name)
         # Before dbos: while another trainer inherits from this one's last life, nothing begins.
         await tenure.enter()
@@ -84,6 +87,7 @@ async def serve(settings: Settings, name: str) -> None:
         async with asyncio.TaskGroup() as tasks:
             running = [
                 tasks.create_task(keep_beating(store, "trainer")),
+                tasks.create_task(keep_sweeping(settings, store)),
                 tasks.create_task(tenure.run(queue.hand_on)),
                 tasks.create_task(dispatcher.run()),
             ]
@@ -93,16 +97,31 @@ async def serve(settings: Settings, name: str) -> None:
     logger.info("the trainer has stopped")
 
 
+async def keep_sweeping(settings: Settings, store: Store) -> None:
+    """Sweep now and every `SWEEP_SECONDS`, until cancelled; what fails is tried again."""
+    while True:
+        try:
+            await sweep(settings, store)
+        except Unavailable as exc:
+            logger.warning("folders of ended jobs stay for now: %s", exc)
+        await asyncio.sleep(SWEEP_SECONDS)
+
+
 async def sweep(settings: Settings, store: Store) -> None:
-    """Delete the folders of jobs that are over, or unknown."""
+    """Delete the folders of jobs that are over, such as one cancelled while paused, or unknown.
+
+    The folders are listed before the jobs: a job is older than its folder, so that one which
+    another trainer begins meanwhile is not taken for unknown.
+    """
     if not settings.work_dir.exists():
         return
+    folders = list(settings.work_dir.iterdir())
     wanted = {
         job.id for job in await store.jobs.unfinished() if not is_final(JOB_MOVES, job.status)
     }
-    for folder in settings.work_dir.iterdir():
+    for folder in folders:
         if folder.name not in wanted:
-            Workplace(folder).remove()
+            await to_thread.run_sync(Workplace(folder).remove)
 
 
 def _listen(settings: Settings, registry: CollectorRegistry) -> tuple[WSGIServer, Thread]:

@@ -12,6 +12,7 @@ import re
 import signal
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import msgspec
@@ -19,6 +20,7 @@ from filelock import FileLock
 
 from registry.durable import write_file
 from registry.errors import StorageFull, TrainingFailed
+from registry.settings import process_number
 from trainer.protocol import Failure, Message, Outcome, decode_plan
 from trainer.stopping import EXIT_STOPPED, Stopped, Stopping
 from trainer.workplace import Workplace
@@ -42,17 +44,19 @@ logger = logging.getLogger(__name__)
 def main() -> None:
     """Train the job in the folder that is named on the command line."""
     place, parent = Workplace(Path(sys.argv[1])), int(sys.argv[2])
-    die_with(parent)
-    stopping = Stopping()
+    die_with(parent or os.getppid())
+    stopping = Stopping(may_defer=parent != 0)
     stopping.listen()
     logging.basicConfig(level=logging.INFO, stream=sys.stderr)
     channel = _take_stdout()
-    with FileLock(place.child_lock, timeout=PREDECESSOR_SECONDS):
+    lock = FileLock(place.child_lock, timeout=PREDECESSOR_SECONDS)
+    with lock if process_number() == 0 else nullcontext():
         if place.outcome.exists():
             return  # it was written just before a trainer died
         try:
             outcome = _train(place, channel, stopping)
-            write_file(place.outcome, msgspec.json.encode(outcome))
+            if outcome is not None:
+                write_file(place.outcome, msgspec.json.encode(outcome))
         except Stopped:
             sys.exit(EXIT_STOPPED)
         except Exception as exc:
@@ -106,12 +110,13 @@ def _take_stdout() -> int:
     return channel
 
 
-def _train(place: Workplace, channel: int, stopping: Stopping) -> Outcome:
+def _train(place: Workplace, channel: int, stopping: Stopping) -> Outcome | None:
     # Imported here: it takes seconds, and the death of the parent must be looked after before.
     from trainer.finetune import train  # noqa: PLC0415 - see above
 
     def report(message: Message) -> None:
-        os.write(channel, msgspec.json.encode(message) + b"\n")
+        if process_number() == 0:
+            os.write(channel, msgspec.json.encode(message) + b"\n")
 
     try:
         return train(decode_plan(place.plan.read_bytes()), place, report, stopping)

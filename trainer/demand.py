@@ -7,6 +7,7 @@ import torch
 
 from registry.planning.memory import EAGER_ATTENTION_TOKENS, Footprint, Precision, fit
 from registry.planning.shape import shape_of
+from registry.settings import process_number
 from registry.training_options import Technique
 from trainer import footprints
 from trainer.base_config import read_config
@@ -52,7 +53,8 @@ def footprint_for(plan: Plan, place: Workplace, longest: int) -> Footprint:
             available=_available(plan),
             checkpointing=None if asked == "auto" else asked,
         )
-    footprints.keep(place, Taken(footprint=footprint, longest=longest))
+    if process_number() == 0:
+        footprints.keep(place, Taken(footprint=footprint, longest=longest))
     return footprint
 
 

@@ -62,6 +62,8 @@ class Follower(TrainerCallback):  # type: ignore[misc]  # transformers ships no 
         self._validation: dict[str, float] = {}
         self._started_at = self._reported_at = time.monotonic()
         self._first_step = 0
+        # Of several processes all measure, so that all decide alike; one writes.
+        self._writes = trainer.is_world_process_zero()
 
     def on_train_begin(self, _args: object, state: Any, _control: object, **_: object) -> None:  # noqa: ANN401 - transformers ships no types
         """Start the clock."""
@@ -108,7 +110,10 @@ class Follower(TrainerCallback):  # type: ignore[misc]  # transformers ships no 
             self._validation = {}
 
     def on_save(self, _args: object, state: Any, _control: object, **_: object) -> None:  # noqa: ANN401 - transformers ships no types
-        """Seal the checkpoint that was just written."""
+        """Seal the checkpoint that was just written, once every process has written its part."""
+        self._trainer.accelerator.wait_for_everyone()
+        if not self._writes:
+            return
         checkpoint = self._place.checkpoints / f"checkpoint-{state.global_step}"
         (checkpoint / "training_args.bin").unlink(missing_ok=True)  # a pickle nobody reads
         checkpoints.seal(checkpoint)
@@ -156,6 +161,8 @@ class Follower(TrainerCallback):  # type: ignore[misc]  # transformers ships no 
 
     def _keep_epoch(self, state: Any) -> None:  # noqa: ANN401 - transformers ships no types
         step = state.global_step
+        if not self._writes:
+            return
         self._place.epochs.mkdir(exist_ok=True)
         save_adapter(self._trainer.model, self._place.epochs / f"step-{step}", self._plan.base_name)
         oldest = step - EPOCHS_KEPT * self._schedule.steps_per_epoch

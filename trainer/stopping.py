@@ -21,9 +21,14 @@ class Stopping:
 
     While nothing is at stake it ends at once. Inside `deferred` it goes on until whoever is in
     there looks at `is_asked`.
+
+    Args:
+        may_defer: Whether it may go on at all. Of several processes that step together none may:
+            they would hear of it in different steps, and wait for one another for ever.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, may_defer: bool = True) -> None:
+        self._may_defer = may_defer
         self.is_asked = False
         """Whether SIGTERM came while ending was deferred."""
         self._is_deferred = False
@@ -35,7 +40,7 @@ class Stopping:
     @contextmanager
     def deferred(self) -> Iterator[None]:
         """Go on when asked to end, while the block lasts."""
-        self._is_deferred = True
+        self._is_deferred = self._may_defer
         try:
             yield
         finally:

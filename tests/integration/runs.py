@@ -40,7 +40,9 @@ class Run:
 
     def train(self) -> Result:
         """Train to the end."""
-        return train(self.plan, self.place, self.messages.append, Stopping())
+        result = train(self.plan, self.place, self.messages.append, Stopping())
+        assert result is not None
+        return result
 
     def train_until(self, step: int) -> None:
         """Train until a step is reported, and ask for the end then."""
