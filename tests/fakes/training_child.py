@@ -25,6 +25,8 @@ class FakeChild:
     """The status it ends with; none for one that runs on."""
     pid: int = field(default_factory=os.getpid)
     """The process that is measured in its stead."""
+    reports: Sequence[Message] = ()
+    """What it says before its end."""
     asked: list[str] = field(default_factory=list)
     """How it was ended: `stop`, `kill`."""
     _ended: asyncio.Event = field(default_factory=asyncio.Event)
@@ -33,8 +35,8 @@ class FakeChild:
         """Report nothing, and close the pipe at the end."""
         if self.status is None:
             await self._ended.wait()
-        return
-        yield  # an iterator all the same
+        for report in self.reports:
+            yield report
 
     async def wait(self) -> int:
         """Return the exit status."""

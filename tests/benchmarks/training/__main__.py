@@ -38,6 +38,7 @@ def main(
     *,
     rows: Annotated[int, typer.Option(help="Rows to train on.")] = 640,
     turns: Annotated[int, typer.Option(help="Runs of each, in alternation.")] = 3,
+    threads: Annotated[int, typer.Option(help="Threads of each; 0 leaves it to PyTorch.")] = 0,
     note: Annotated[str, typer.Option(help="A sentence about the conditions.")] = "",
     write: Annotated[bool, typer.Option(help="Write docs/benchmarks.md.")] = True,
 ) -> None:
@@ -49,7 +50,7 @@ def main(
         found: dict[str, list[Figures]] = {PLAIN: [], PADDED: [], PACKED: []}
         for turn in range(turns):
             for system, runs in found.items():
-                runs.append(_measure(folder, system, turn))
+                runs.append(_measure(folder, system, turn, threads))
                 typer.echo(f"{system}: {runs[-1]}")
         overhead = asyncio.run(_way_to_first_step(folder)) - _seconds_to_import()
     seen = {system: middle(runs) for system, runs in found.items()}
@@ -59,7 +60,7 @@ def main(
         write_section(SECTION, text)
 
 
-def _measure(folder: Path, system: str, turn: int) -> Figures:
+def _measure(folder: Path, system: str, turn: int, threads: int) -> Figures:
     log = folder / f"{turn}-{system.replace(' ', '')}.log"
     variables = dict(child_variables(Settings(base_model=str(folder / "base"))))
     if system == PLAIN:
@@ -75,6 +76,8 @@ def _measure(folder: Path, system: str, turn: int) -> Figures:
         job = folder / f"job-{turn}-{system == PACKED}"
         _write_job(job, folder, packing=system == PACKED)
         module = ["tests.benchmarks.training.ours", str(job)]
+    if threads:
+        variables["OMP_NUM_THREADS"] = str(threads)
     return run([sys.executable, "-m", *module], log, variables)
 
 

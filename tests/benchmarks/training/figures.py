@@ -40,9 +40,10 @@ def run(command: Sequence[str], log: Path, environment: dict[str, str]) -> Figur
         steps = [json.loads(line) for line in process.stdout if line.startswith('{"step"')]
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode != 0 or len(steps) <= WARM_UP + 1:
+    counted = [step for step in steps if step["step"] >= WARM_UP]
+    if process.returncode != 0 or len(counted) <= 1:
         raise RuntimeError(f"{command[2]} failed: {log.read_text()[-2000:]}")
-    first, last = steps[WARM_UP - 1], steps[-1]
+    first, last = counted[0], counted[-1]
     seconds = last["at"] - first["at"]
     return Figures(
         tokens_per_second=(last["tokens"] - first["tokens"]) / seconds,
