@@ -16,11 +16,13 @@ comma := ,
 empty :=
 space := $(empty) $(empty)
 PURE := registry/chatdata.py registry/lifecycle.py \
+	registry/planning/memory.py registry/planning/rules.py registry/planning/shape.py \
+	registry/planning/speed.py \
 	service/features.py service/ramping.py service/routing.py service/scores.py \
 	service/splitting.py service/units.py service/wanted.py \
 	service/fleet/attempts.py service/fleet/choice.py service/fleet/health.py \
 	service/fleet/placement.py \
-	trainer/plan.py evals/compare.py evals/intervals.py evals/verdict.py
+	trainer/judgement.py trainer/packing.py trainer/plan.py evals/compare.py evals/intervals.py evals/verdict.py
 
 .PHONY: help install demo up check test test-stack test-engine unit coverage bench-serving bench-engine bench-swaps bench-training clean
 
