@@ -54,7 +54,7 @@ class AdapterTrainer(Trainer):  # type: ignore[misc]  # transformers ships no ty
         forward = inspect.signature(self.model.get_base_model().forward)
         self._picks_positions = "logits_to_keep" in forward.parameters
         self.tokens_seen = 0
-        """Tokens fed to the model by this process, padding excluded."""
+        """Tokens fed to the model since this process began, by all processes, padding excluded."""
 
     def get_train_dataloader(self) -> Any:  # noqa: ANN401 - accelerate ships no types
         """Return the steps; each process of several takes its share of every step's rows."""
@@ -117,7 +117,7 @@ class AdapterTrainer(Trainer):  # type: ignore[misc]  # transformers ships no ty
                 for batch in batches
             ],
             "targets": sum(self.train_dataset[row].targets for row in rows),
-            "tokens": 0 if is_spare else sum(self._lengths[row] for row in share),
+            "tokens": sum(self._lengths[row] for row in rows),
         }
 
     def _example(self, row: int, is_spare: bool) -> Example:  # noqa: FBT001 - of one step's share

@@ -181,6 +181,7 @@ def _arguments(
         warmup_steps=math.ceil(chosen.warmup_share * schedule.total_steps),
         weight_decay=chosen.weight_decay,
         max_grad_norm=chosen.max_grad_norm,
+        average_tokens_across_devices=False,  # every process knows the targets of the whole step
         optim="adamw_torch_fused",
         seed=plan.seed,
         use_cpu=not uses_gpu,

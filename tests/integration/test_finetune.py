@@ -1,18 +1,23 @@
 """The training itself, in this process: interrupted, packed, split up, and ended in time."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 import torch
 
 from registry.chatdata import Row
 from registry.planning.memory import Footprint
+from registry.settings import Settings, child_environment
 from registry.training_options import TrainingOptions
 from tests.integration import nano_base
 from tests.integration.runs import NewRun, mixed_rows, new_run
 from trainer import footprints
 from trainer.footprints import Taken
-from trainer.protocol import Notice, Result
+from trainer.protocol import Notice, Result, decode_outcome
 from trainer.stopping import Stopped
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
@@ -65,6 +70,19 @@ def test_layouts_learn_the_same(run: NewRun) -> None:
     for result in results[1:]:
         assert losses(result) == pytest.approx(losses(results[0]), abs=0.02)
         assert result.trained_tokens == results[0].trained_tokens
+
+
+def test_several_processes_learn_what_one_learns(run: NewRun) -> None:
+    """Two processes that share each step's rows have the losses of one that has them all."""
+    alone, shared = run("alone", "packed"), run("shared", "packed")
+    shared.place.plan.write_bytes(msgspec.json.encode(shared.plan))
+    command = [sys.executable, "-m", "trainer.several", str(shared.place.root), str(os.getpid())]
+    variables = child_environment(Settings(), {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"})
+    subprocess.run([*command, "2"], env=variables, check=True, capture_output=True)
+    result = decode_outcome(shared.place.outcome.read_bytes())
+    assert isinstance(result, Result)
+    assert result.settings["processes"] == 2
+    assert losses(result) == pytest.approx(losses(alone.train()), abs=0.02)
 
 
 def test_rows_learned_by_heart_end_a_run_early(tmp_path: Path, base: Path) -> None:
