@@ -94,7 +94,7 @@ async def _put_together(
         settings, options, shape, sum(counted.lengths) / rows
     )
     seconds = seconds_of(tokens, speed)
-    memory = _memory(settings, options, shape, job, max(counted.lengths))
+    memory = _memory(settings, options, shape, job, max(counted.lengths), batch_size)
     return EstimateObject(
         model=job.model,
         training_rows=trained,
@@ -219,6 +219,7 @@ def _memory(
     shape: BaseShape | None,
     job: FineTuningJob,
     longest: int,
+    batch_size: int,
 ) -> int | None:
     if shape is None:
         return None
@@ -231,7 +232,9 @@ def _memory(
     )
     footprint = Footprint(gradient_checkpointing=options.gradient_checkpointing is True)
     rank = _chosen(job, "lora_rank") or min(AUTO_LORA_RANK, settings.max_lora_rank)
-    return estimate(shape, precision, footprint, rank=rank, longest=longest).total
+    return estimate(
+        shape, precision, footprint, rank=rank, longest=longest, batch_size=batch_size
+    ).total
 
 
 def _chosen(job: FineTuningJob, name: str) -> int | None:

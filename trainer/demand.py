@@ -50,6 +50,7 @@ def footprint_for(plan: Plan, place: Workplace, longest: int) -> Footprint:
             _precision(plan, longest),
             rank=plan.hyperparameters.lora_rank,
             longest=longest,
+            batch_size=plan.hyperparameters.batch_size,
             available=_available(plan),
             checkpointing=None if asked == "auto" else asked,
         )

@@ -19,6 +19,8 @@ FIXED_BYTES = 600 * 2**20
 """What the interpreter and its libraries take by themselves."""
 SAFETY = 1.25
 """Factor on activations: allocators round up, and a step needs room for what it throws away."""
+HALF_BYTES = 2
+"""Bytes of a number in bfloat16."""
 TRAINED_BYTES = 16
 """Bytes of a weight that is trained: itself, its gradient, and AdamW's two moments, 4 each."""
 
@@ -64,7 +66,13 @@ class Footprint(Record, frozen=True, kw_only=True):
 
 
 def estimate(
-    shape: BaseShape, precision: Precision, footprint: Footprint, *, rank: int, longest: int
+    shape: BaseShape,
+    precision: Precision,
+    footprint: Footprint,
+    *,
+    rank: int,
+    longest: int,
+    batch_size: int,
 ) -> Memory:
     """Return the memory that training takes.
 
@@ -72,7 +80,7 @@ def estimate(
     keeps, in each of `L` blocks and for each token, with `b` bytes a number,
 
         b · (8·h + 4·i)                     inputs of norms and linear layers, and the gate
-        + (4 + b) · (6·h + i)               LoRA's own copies of the linear layers' inputs
+        + (4 + b) · (6·h + i)               LoRA's copies of the linear layers' inputs, if b is 2
         + (4 + 2·b) · a · s                 attention written out: the pairs of `a` heads
 
     (`h` the hidden width, `i` the inner one), and for the loss `(2·b + 8) · v` bytes a token for
@@ -87,17 +95,18 @@ def estimate(
         footprint: Tokens at a time, and whether activations are kept.
         rank: LoRA's rank; without meaning when everything is trained.
         longest: Tokens of the longest row.
+        batch_size: Rows of a step; no more go through the model at a time.
     """
     b, h, i = precision.compute_bytes, shape.hidden, shape.inner * shape.active_experts
     token = b * (8 * h + 4 * i)
-    if not precision.trains_all:
+    if not precision.trains_all and b == HALF_BYTES:
         token += (4 + b) * (6 * h + i)
     if precision.written_out:
         token += (4 + 2 * b) * shape.heads * longest
     blocks = shape.layers * token
     if footprint.gradient_checkpointing:
         blocks = shape.layers * b * h + token
-    at_once = max(footprint.tokens, longest)
+    at_once = max(min(footprint.tokens, batch_size * longest), longest)
     activations = at_once * (blocks + (2 * b + 8) * shape.vocabulary)
     trained = shape.parameters if precision.trains_all else shape.adapter_parameters(rank)
     return Memory(
@@ -113,6 +122,7 @@ def fit(
     *,
     rank: int,
     longest: int,
+    batch_size: int,
     available: int,
     checkpointing: bool | None = None,
 ) -> Footprint:
@@ -125,6 +135,7 @@ def fit(
         precision: The form of the numbers.
         rank: LoRA's rank.
         longest: Tokens of the longest row.
+        batch_size: Rows of a step.
         available: Bytes that the run may take.
         checkpointing: What the request says about gradient checkpointing; none for `auto`.
     """
@@ -133,7 +144,9 @@ def fit(
     for again in choices:
         for tokens in _ladder(longest):
             footprint = Footprint(tokens=tokens, gradient_checkpointing=again)
-            taken = estimate(shape, precision, footprint, rank=rank, longest=longest)
+            taken = estimate(
+                shape, precision, footprint, rank=rank, longest=longest, batch_size=batch_size
+            )
             if taken.total <= available:
                 return footprint
     return footprint

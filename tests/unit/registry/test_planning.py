@@ -5,7 +5,7 @@ import pytest
 from registry.planning.memory import Footprint, Precision, estimate, fit, halved
 from registry.planning.rules import heldout_rows, total_steps
 from registry.planning.shape import BaseShape, shape_of
-from registry.planning.speed import seen_speed, stated_speed
+from registry.planning.speed import seconds_of, seen_speed, stated_speed
 
 LLAMA_1B = {
     "hidden_size": 2048,
@@ -53,7 +53,7 @@ def test_a_configuration_of_another_make_is_refused() -> None:
 
 def test_memory_has_the_parts_of_its_formula(shape: BaseShape) -> None:
     """Two bytes a frozen weight, sixteen a trained one, and activations by token."""
-    found = estimate(shape, HALF, Footprint(tokens=1024), rank=16, longest=512)
+    found = estimate(shape, HALF, Footprint(tokens=1024), rank=16, longest=512, batch_size=16)
     assert found.weights == 2 * shape.parameters
     assert found.trained == 16 * 11_272_192
     token = 16 * (2 * (8 * 2048 + 4 * 8192) + 6 * (6 * 2048 + 8192)) + 12 * 128_256
@@ -63,7 +63,14 @@ def test_memory_has_the_parts_of_its_formula(shape: BaseShape) -> None:
 def test_checkpointing_saves_most_activations(shape: BaseShape) -> None:
     """A block that is computed again keeps its input alone."""
     kept, again = (
-        estimate(shape, HALF, Footprint(gradient_checkpointing=saves), rank=16, longest=512)
+        estimate(
+            shape,
+            HALF,
+            Footprint(gradient_checkpointing=saves),
+            rank=16,
+            longest=512,
+            batch_size=16,
+        )
         for saves in (False, True)
     )
     assert again.activations < kept.activations / 2
@@ -72,13 +79,35 @@ def test_checkpointing_saves_most_activations(shape: BaseShape) -> None:
 def test_training_everything_keeps_no_second_copy(shape: BaseShape) -> None:
     """Full fine-tuning takes sixteen bytes a weight and no frozen ones."""
     whole = Precision(weight_bytes=2, compute_bytes=2, trains_all=True)
-    found = estimate(shape, whole, Footprint(), rank=16, longest=512)
+    found = estimate(shape, whole, Footprint(), rank=16, longest=512, batch_size=16)
     assert (found.weights, found.trained) == (0, 16 * shape.parameters)
+
+
+def test_attention_that_is_written_out_keeps_pairs(shape: BaseShape) -> None:
+    """Each of 32 heads keeps eight bytes for each pair of positions, in each of 16 layers."""
+    pairs = Precision(weight_bytes=2, compute_bytes=2, written_out=True)
+    fused, written = (
+        estimate(shape, how, Footprint(), rank=16, longest=256, batch_size=16)
+        for how in (HALF, pairs)
+    )
+    extra = 1.25 * 4096 * 16 * 8 * 32 * 256
+    assert written.activations - fused.activations == pytest.approx(extra)
+
+
+def test_no_more_than_a_steps_rows_go_through_at_once(shape: BaseShape) -> None:
+    """Small steps of short rows take less than a micro-batch may have."""
+    small, large = (
+        estimate(shape, HALF, Footprint(), rank=16, longest=64, batch_size=size) for size in (4, 8)
+    )
+    assert large.activations == pytest.approx(2 * small.activations)
 
 
 def test_what_fits_is_as_large_as_can_be(shape: BaseShape) -> None:
     """With room nothing is computed again; with less the micro-batch shrinks, then blocks are."""
-    wanted = [fit(shape, HALF, rank=16, longest=512, available=n * GIB) for n in (80, 10, 5)]
+    wanted = [
+        fit(shape, HALF, rank=16, longest=512, batch_size=16, available=n * GIB)
+        for n in (80, 10, 5)
+    ]
     assert wanted[0] == Footprint()
     assert wanted[1].tokens < wanted[0].tokens
     assert not wanted[1].gradient_checkpointing
@@ -88,7 +117,9 @@ def test_what_fits_is_as_large_as_can_be(shape: BaseShape) -> None:
 def test_a_request_decides_about_checkpointing(shape: BaseShape) -> None:
     """What the request says stands, whatever would fit."""
     for asked in (True, False):
-        found = fit(shape, HALF, rank=16, longest=512, available=GIB, checkpointing=asked)
+        found = fit(
+            shape, HALF, rank=16, longest=512, batch_size=16, available=GIB, checkpointing=asked
+        )
         assert found.gradient_checkpointing is asked
 
 
@@ -126,4 +157,5 @@ def test_a_stated_speed_follows_the_formula(shape: BaseShape) -> None:
     for trains_all, factor in ((False, 4), (True, 6)):
         found = stated_speed(shape, length=100, flops=1e12, trains_all=trains_all)
         operations = factor * shape.active_parameters + attention
+        assert seconds_of(1_000, found) == pytest.approx(15 + 1_000 * operations / 1e12)
         assert found.tokens_per_second == pytest.approx(1e12 / operations)
