@@ -15,7 +15,7 @@ MIN_MICRO_BATCH_TOKENS = 16
 """Fewest that are ever tried; a longer row goes alone."""
 EAGER_ATTENTION_TOKENS = 512
 """Longest row for which a CPU does without fused attention."""
-FIXED_BYTES = 600 * 2**20
+FIXED_BYTES = 800 * 2**20
 """What the interpreter and its libraries take by themselves."""
 SAFETY = 1.25
 """Factor on activations: allocators round up, and a step needs room for what it throws away."""
