@@ -16,13 +16,15 @@ comma := ,
 empty :=
 space := $(empty) $(empty)
 PURE := registry/chatdata.py registry/lifecycle.py \
+	registry/planning/memory.py registry/planning/rules.py registry/planning/shape.py \
+	registry/planning/speed.py \
 	service/features.py service/ramping.py service/routing.py service/scores.py \
 	service/splitting.py service/units.py service/wanted.py \
 	service/fleet/attempts.py service/fleet/choice.py service/fleet/health.py \
 	service/fleet/placement.py \
-	trainer/plan.py evals/compare.py evals/intervals.py evals/verdict.py
+	trainer/judgement.py trainer/packing.py trainer/plan.py evals/compare.py evals/intervals.py evals/verdict.py
 
-.PHONY: help install demo up check test test-stack test-engine unit coverage bench-serving bench-engine bench-swaps clean
+.PHONY: help install demo up check test test-stack test-engine unit coverage bench-serving bench-engine bench-swaps bench-training clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -77,6 +79,14 @@ bench-engine: $(READY) ## Throughput through the service and without it, on the 
 bench-swaps: $(READY) ## Pauses in streams while versions are promoted, on the real vLLM
 	bash deploy/test-tools.sh
 	$(BIN)/python -m tests.benchmarks.swaps $(BENCH)
+
+bench-training: $(READY) build/trl/.ready ## Our training beside a plain script with trl, on this machine
+	$(BIN)/python -m tests.benchmarks.training $(BENCH)
+
+# Beside the environment, not in it: nothing but the benchmark needs it.
+build/trl/.ready:
+	$(BIN)/python -m pip install --quiet --no-deps --target build/trl trl==1.16.0
+	@touch $@
 
 # The peers' requirements are not ours: they never meet in one environment.
 $(PEERS)/.ready: tests/benchmarks/serving/peers.txt deploy/bench-tools.sh

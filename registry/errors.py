@@ -8,6 +8,7 @@ It refuses to know HTTP: `service/problems.py` maps these to responses.
     ├── Conflict             the request contradicts the present state
     │   ├── IllegalTransition    the lifecycle table forbids the move
     │   ├── InUse                something still needs the record
+    │   ├── LostLease            another process has the right to do this now
     │   └── NotPromotable        no verdict, or not `go`, and no override
     ├── Invalid              the request's own fault; names the parameter
     │   ├── InvalidData          a data file's rows are at fault; names the lines
@@ -91,6 +92,18 @@ class InUse(Conflict):
 
     def __str__(self) -> str:
         return f"The {self.kind} '{self.identifier}' is in use by {self.user}."
+
+
+class LostLease(Conflict):
+    """Another process holds the right to go on with the record."""
+
+    def __init__(self, name: str, holder: str) -> None:
+        super().__init__(name, holder)
+        self.name = name
+        self.holder = holder
+
+    def __str__(self) -> str:
+        return f"'{self.holder}' no longer has the right to '{self.name}'; another process goes on."
 
 
 class NotPromotable(Conflict):

@@ -116,6 +116,28 @@ class Settings(BaseSettings):
     """Optimiser steps between two points from which a killed job resumes."""
     trainer_concurrency: int = Field(default=1, ge=1)
     """Jobs that one trainer runs at a time."""
+    training_gpus: int = Field(default=1, ge=1, le=64)
+    """GPUs of the trainer's machine that one job uses; with more than one torchrun starts a process
+    for each."""
+    training_memory_bytes: int | None = Field(default=None, ge=1024 * 1024)
+    """Most memory that one job's training may take, in bytes; beyond it the job goes on with less
+    at a time, and fails when that is not possible. By default what the machine has."""
+    training_seconds: float | None = Field(default=None, gt=0)
+    """Longest time that one job's training may take, pauses excluded, in seconds; then the job
+    fails. By default there is no limit."""
+    training_disk_bytes: int | None = Field(default=None, ge=1024 * 1024)
+    """Most disk that one job's folder may take while it trains, in bytes; then the job fails. By
+    default there is no limit."""
+    project_running_jobs: int | None = Field(default=None, ge=1)
+    """Jobs of one project that train at a time, over all trainers; more wait. By default as many as
+    the trainers run."""
+    price_per_hour: float = Field(default=0.0, ge=0)
+    """What an hour of training costs, in `price_currency`; for estimates."""
+    price_currency: str = Field(default="USD", min_length=1, max_length=8)
+    """The currency of `price_per_hour`."""
+    training_flops: float | None = Field(default=None, gt=0)
+    """Floating-point operations a second that training reaches here, for estimates before any job
+    has ended; by default 20 billion for each processor of the service's machine."""
     evals_concurrency: int = Field(default=32, ge=1)
     """Requests that one evaluation has in flight."""
     max_event_streams: int = Field(default=256, ge=0)
@@ -292,6 +314,11 @@ def child_environment(settings: Settings, extra: Mapping[str, str] | None = None
         if getattr(settings, name) is not None
     }
     return {**environ, **chosen, **(extra or {})}
+
+
+def process_number() -> int:
+    """Return this process's number among those that torchrun started; 0 for one started alone."""
+    return int(environ.get("RANK", "0"))
 
 
 def training_environment(settings: Settings) -> dict[str, str]:

@@ -20,17 +20,33 @@ def read_shape(base_model: str) -> ModelShape:
         TrainingFailed: With code `base_model_unavailable`: there is no such model, or it has no
             usable configuration.
     """
+    config = read_config(base_model)
+    text = config.get("text_config", config)
+    try:
+        return ModelShape(hidden_size=int(text["hidden_size"]), model_type=config["model_type"])
+    except (ValueError, KeyError, TypeError) as exc:
+        raise _unreadable(base_model, exc) from exc
+
+
+def read_config(base_model: str) -> dict[str, Any]:
+    """Return the configuration of the base model at a path or of a Hugging Face name.
+
+    Raises:
+        TrainingFailed: With code `base_model_unavailable`: there is none, or it is no JSON object.
+    """
     try:
         content = _config_path(base_model).read_bytes()
-        config = msgspec.json.decode(content, type=dict[str, Any])
-        text = config.get("text_config", config)
-        return ModelShape(hidden_size=int(text["hidden_size"]), model_type=config["model_type"])
-    except (OSError, ValueError, KeyError, TypeError) as exc:
-        raise TrainingFailed(
-            "base_model_unavailable",
-            f"The base model '{base_model}' cannot be read ({type(exc).__name__}: {exc}). "
-            "Check GRAFTLINE_BASE_MODEL.",
-        ) from exc
+        return msgspec.json.decode(content, type=dict[str, Any])
+    except (OSError, ValueError) as exc:
+        raise _unreadable(base_model, exc) from exc
+
+
+def _unreadable(base_model: str, exc: Exception) -> TrainingFailed:
+    return TrainingFailed(
+        "base_model_unavailable",
+        f"The base model '{base_model}' cannot be read ({type(exc).__name__}: {exc}). "
+        "Check GRAFTLINE_BASE_MODEL.",
+    )
 
 
 def _config_path(base_model: str) -> Path:

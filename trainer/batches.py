@@ -5,12 +5,14 @@ It refuses to know models and tensors. No row is cut or dropped in silence.
 
 import math
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 
 from jinja2 import TemplateError
 
 from registry.chatdata import MAX_FAULTS, Row
 from registry.errors import TrainingFailed
+from registry.planning.memory import MICRO_BATCH_TOKENS
 from registry.records import Record
 from registry.rendering import Tokenizer, render
 from trainer.protocol import Notice
@@ -20,8 +22,6 @@ NO_LOSS = -100
 """The label of a token that carries no loss, by PyTorch's convention."""
 POOL_BATCHES = 8
 """Batches that are sorted by length together: less padding, and still a random order."""
-MICRO_BATCH_TOKENS = 4_096
-"""Padded tokens that go through the model at once; larger batches accumulate gradients."""
 
 
 class Example(Record, frozen=True, kw_only=True):
@@ -48,14 +48,16 @@ class Tokenised(Record, frozen=True, kw_only=True):
 
 
 class PaddedBatch(Record, frozen=True, kw_only=True):
-    """Rows of equal length, padded on the right."""
+    """Sequences of equal length, padded on the right."""
 
     input_ids: list[list[int]]
-    """Token ids, shape (rows, length)."""
+    """Token ids, shape (sequences, length)."""
     attention_mask: list[list[int]]
-    """1 for tokens, 0 for padding, shape (rows, length)."""
+    """1 for tokens, 0 for padding, shape (sequences, length)."""
+    position_ids: list[list[int]]
+    """Places of the tokens in their own row, from 0, shape (sequences, length)."""
     labels: list[list[int]]
-    """Targets, shape (rows, length)."""
+    """Targets, shape (sequences, length)."""
 
 
 def tokenise(
@@ -95,14 +97,25 @@ def tokenise(
 
 
 def pad(examples: Sequence[Example], padding: int) -> PaddedBatch:
-    """Return examples as one batch; padding is masked and carries no loss."""
-    length = max(len(example.input_ids) for example in examples)
-    short = [length - len(example.input_ids) for example in examples]
-    pairs = list(zip(examples, short, strict=True))
+    """Return examples as one batch, each a sequence; padding is masked and carries no loss."""
+    return pad_sequences([[example] for example in examples], padding)
+
+
+def pad_sequences(sequences: Sequence[Sequence[Example]], padding: int) -> PaddedBatch:
+    """Return sequences of one or more examples as one batch; padding carries no loss.
+
+    The places begin at 0 with each example, and with the padding, which is an example of its own
+    as far as attention is concerned.
+    """
+    whole = [sum(len(example.input_ids) for example in sequence) for sequence in sequences]
+    pairs = [(sequence, max(whole) - n) for sequence, n in zip(sequences, whole, strict=True)]
     return PaddedBatch(
-        input_ids=[example.input_ids + [padding] * n for example, n in pairs],
-        attention_mask=[[1] * len(example.input_ids) + [0] * n for example, n in pairs],
-        labels=[example.labels + [NO_LOSS] * n for example, n in pairs],
+        input_ids=[_joined(e.input_ids for e in part) + [padding] * n for part, n in pairs],
+        attention_mask=[[1] * (max(whole) - n) + [0] * n for _, n in pairs],
+        position_ids=[
+            _joined(range(len(e.input_ids)) for e in part) + list(range(n)) for part, n in pairs
+        ],
+        labels=[_joined(e.labels for e in part) + [NO_LOSS] * n for part, n in pairs],
     )
 
 
@@ -115,16 +128,14 @@ def micro_batch_size(batch_size: int, longest: int) -> int:
 class BatchOrder:
     """The order of the rows: a function of seed and epoch, so that a resumed run repeats it.
 
-    It has the interface of a PyTorch batch sampler. Rows are shuffled, sorted by length within
-    pools of `POOL_BATCHES` optimiser batches, and the batches are shuffled again.
+    It has the interface of a PyTorch batch sampler, and each of its batches is an optimiser step.
+    Rows are shuffled, sorted by length within pools of `POOL_BATCHES` steps, and the steps are
+    shuffled again.
     """
 
-    def __init__(
-        self, lengths: Sequence[int], *, batch_size: int, micro_batch_size: int, seed: int
-    ) -> None:
+    def __init__(self, lengths: Sequence[int], *, batch_size: int, seed: int) -> None:
         self._lengths = lengths
         self._batch_size = batch_size
-        self._micro_batch_size = micro_batch_size
         self._seed = seed
         self._epoch = 0
 
@@ -133,14 +144,10 @@ class BatchOrder:
         self._epoch = epoch
 
     def __len__(self) -> int:
-        whole, rest = divmod(len(self._lengths), self._batch_size)
-        per_batch = self._batch_size // self._micro_batch_size
-        return whole * per_batch + math.ceil(rest / self._micro_batch_size)
+        return math.ceil(len(self._lengths) / self._batch_size)
 
     def __iter__(self) -> Iterator[list[int]]:
-        for batch in self._batches():
-            for start in range(0, len(batch), self._micro_batch_size):
-                yield batch[start : start + self._micro_batch_size]
+        yield from self._batches()
 
     def _batches(self) -> list[list[int]]:
         generator = random.Random(f"{self._seed}:{self._epoch}")  # noqa: S311 - an order, no secret
@@ -154,7 +161,7 @@ class BatchOrder:
         whole = len(order) // size * size
         batches = [order[start : start + size] for start in range(0, whole, size)]
         generator.shuffle(batches)
-        # The short batch stays last: gradient accumulation counts on whole batches before it.
+        # The short batch stays last, so that a step's number tells its epoch.
         return [*batches, order[whole:]] if whole < len(order) else batches
 
 
@@ -166,6 +173,10 @@ def _example(tokenizer: Tokenizer, row: Row) -> Example:
     ]
     labels[:1] = [NO_LOSS]  # nothing stands before the first token that could predict it
     return Example(input_ids=rendered.token_ids, labels=labels)
+
+
+def _joined(parts: Iterable[Iterable[int]]) -> list[int]:
+    return list(chain.from_iterable(parts))
 
 
 def _cut(example: Example, max_length: int) -> Example:

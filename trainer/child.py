@@ -12,6 +12,7 @@ import re
 import signal
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import msgspec
@@ -19,9 +20,13 @@ from filelock import FileLock
 
 from registry.durable import write_file
 from registry.errors import StorageFull, TrainingFailed
+from registry.settings import process_number
 from trainer.protocol import Failure, Message, Outcome, decode_plan
+from trainer.stopping import EXIT_STOPPED, Stopped, Stopping
 from trainer.workplace import Workplace
 
+EXIT_OUT_OF_MEMORY = 71
+"""Exit status when memory ran out, and the run may be tried again with less at a time."""
 EXIT_STORAGE_FULL = 28
 """Exit status when the disk is full, and there may be no room to say so."""
 PREDECESSOR_SECONDS = 30.0
@@ -29,6 +34,9 @@ PREDECESSOR_SECONDS = 30.0
 _PR_SET_PDEATHSIG = 1
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _FULL_WORDS = re.compile(r"os error (28|122|27)\b|PytorchStreamWriter failed|No space left")
+_MEMORY_WORDS = re.compile(
+    r"out of memory|allocate memory|not enough memory|bad_alloc", re.IGNORECASE
+)
 
 logger = logging.getLogger(__name__)
 
@@ -36,19 +44,28 @@ logger = logging.getLogger(__name__)
 def main() -> None:
     """Train the job in the folder that is named on the command line."""
     place, parent = Workplace(Path(sys.argv[1])), int(sys.argv[2])
-    die_with(parent)
+    die_with(parent or os.getppid())
+    stopping = Stopping(may_defer=parent != 0)
+    stopping.listen()
     logging.basicConfig(level=logging.INFO, stream=sys.stderr)
     channel = _take_stdout()
-    with FileLock(place.child_lock, timeout=PREDECESSOR_SECONDS):
+    lock = FileLock(place.child_lock, timeout=PREDECESSOR_SECONDS)
+    with lock if process_number() == 0 else nullcontext():
         if place.outcome.exists():
             return  # it was written just before a trainer died
         try:
-            outcome = _train(place, channel)
-            write_file(place.outcome, msgspec.json.encode(outcome))
+            outcome = _train(place, channel, stopping)
+            if outcome is not None:
+                write_file(place.outcome, msgspec.json.encode(outcome))
+        except Stopped:
+            sys.exit(EXIT_STOPPED)
         except Exception as exc:
             if is_storage_full(exc):
                 logger.exception("the disk is full")
                 sys.exit(EXIT_STORAGE_FULL)
+            if is_out_of_memory(exc):
+                logger.exception("memory ran out")
+                sys.exit(EXIT_OUT_OF_MEMORY)
             raise
 
 
@@ -72,6 +89,14 @@ def is_storage_full(exc: BaseException) -> bool:
     )
 
 
+def is_out_of_memory(exc: BaseException) -> bool:
+    """Return whether an error, or one it came from, means that memory ran out, anybody's."""
+    return any(
+        isinstance(cause, MemoryError) or _MEMORY_WORDS.search(str(cause)) is not None
+        for cause in _causes(exc)
+    )
+
+
 def _causes(exc: BaseException | None) -> Iterator[BaseException]:
     while exc is not None:
         yield exc
@@ -85,29 +110,26 @@ def _take_stdout() -> int:
     return channel
 
 
-def _train(place: Workplace, channel: int) -> Outcome:
+def _train(place: Workplace, channel: int, stopping: Stopping) -> Outcome | None:
     # Imported here: it takes seconds, and the death of the parent must be looked after before.
     from trainer.finetune import train  # noqa: PLC0415 - see above
 
     def report(message: Message) -> None:
-        os.write(channel, msgspec.json.encode(message) + b"\n")
+        if process_number() == 0:
+            os.write(channel, msgspec.json.encode(message) + b"\n")
 
     try:
-        return train(decode_plan(place.plan.read_bytes()), place, report)
+        return train(decode_plan(place.plan.read_bytes()), place, report, stopping)
     except TrainingFailed as exc:
         return Failure(code=exc.code, message=exc.message)
+    except Stopped:
+        raise
     except Exception as exc:
-        if is_storage_full(exc):
+        if is_storage_full(exc) or is_out_of_memory(exc):
             raise
         logger.exception("training failed")
-        return _failure_of(exc)
-
-
-def _failure_of(exc: Exception) -> Failure:
-    if isinstance(exc, MemoryError) or "out of memory" in str(exc):
-        message = "There is not enough memory. Lower 'batch_size', or use a smaller base model."
-        return Failure(code="out_of_memory", message=message)
-    return Failure(code="training_failed", message=f"Training stopped: {type(exc).__name__}: {exc}")
+        text = f"Training stopped: {type(exc).__name__}: {exc}"
+        return Failure(code="training_failed", message=text)
 
 
 if __name__ == "__main__":

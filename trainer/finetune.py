@@ -6,6 +6,7 @@ It refuses to know the store, the queue and the process it runs in.
 import math
 import platform
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -13,11 +14,13 @@ import torch
 from transformers import TrainingArguments, set_seed
 
 from registry.chatdata import Row
+from registry.errors import TrainingFailed
 from trainer import checkpoints, run
-from trainer.adapter_trainer import AdapterTrainer
+from trainer.adapter_trainer import AdapterTrainer, Layout
 from trainer.base_config import read_shape
 from trainer.batches import BatchOrder, Example, tokenise
-from trainer.follower import Follower, Report
+from trainer.demand import attention_for, footprint_for
+from trainer.follower import Exhausted, Follower, Report
 from trainer.harvest import gather, history_of
 from trainer.language_model import (
     add_adapter,
@@ -30,21 +33,24 @@ from trainer.language_model import (
 )
 from trainer.protocol import Notice, Plan, Result
 from trainer.run import Material, Schedule
+from trainer.stopping import Stopped, Stopping
 from trainer.workplace import Workplace
 
 LIBRARIES = ("torch", "transformers", "peft", "accelerate", "safetensors", "tokenizers")
-EAGER_ATTENTION_TOKENS = 512
-"""Longest row for which a CPU does without fused attention."""
 SMALL_HIDDEN_SIZE = 512
 """Width below which one thread is faster than several: at 192, a step of 8 rows of 100 tokens took
 0.12 s on one thread and 0.21 s on two."""
 
 
-def train(plan: Plan, place: Workplace, report: Report) -> Result:
+def train(plan: Plan, place: Workplace, report: Report, stopping: Stopping) -> Result | None:
     """Train the adapter of a plan, from its newest checkpoint if there is one.
+
+    Returns:
+        What was trained; none in a process that only helped another one.
 
     Raises:
         TrainingFailed: The rows, the base model or the loss make it impossible.
+        Stopped: The process was asked to end; the newest checkpoint is sealed.
     """
     place.checkpoints.mkdir(parents=True, exist_ok=True)
     checkpoint = checkpoints.newest(place.checkpoints)
@@ -61,12 +67,45 @@ def train(plan: Plan, place: Workplace, report: Report) -> Result:
     if is_small and has_fast_half_precision():  # float32 is slow enough for two threads to pay
         torch.set_num_threads(1)
     trainer = _trainer(plan, place, material, schedule)
-    follower = Follower(plan, place, material, schedule, trainer, report)
+    follower = Follower(
+        plan=plan,
+        place=place,
+        material=material,
+        schedule=schedule,
+        trainer=trainer,
+        report=report,
+        stopping=stopping,
+    )
     trainer.add_callback(follower)
-    trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+    _run(trainer, checkpoint, stopping)
+    if not trainer.is_world_process_zero():
+        return None
+    return _result(plan, place, material, schedule, trainer, follower)
+
+
+def _run(trainer: AdapterTrainer, checkpoint: Path | None, stopping: Stopping) -> None:
+    with stopping.deferred():
+        try:
+            trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+        except Exhausted:
+            return
+    if stopping.is_asked:
+        raise Stopped
+
+
+def _result(
+    plan: Plan,
+    place: Workplace,
+    material: Material,
+    schedule: Schedule,
+    trainer: AdapterTrainer,
+    follower: Follower,
+) -> Result:
+    step = follower.settle()
     full = follower.measure_all()
     save_adapter(trainer.model, place.final, plan.base_name)
     history = history_of(trainer.state.log_history)
+    passes = trainer.state.global_step // schedule.steps_per_epoch
     return Result(
         versions=gather(
             place,
@@ -74,13 +113,13 @@ def train(plan: Plan, place: Workplace, report: Report) -> Result:
             examples=material.heldout or material.training,
             history=history,
             full=full,
+            step=step,
         ),
         history=history,
-        trained_tokens=plan.hyperparameters.n_epochs
-        * sum(example.targets for example in material.training),
+        trained_tokens=passes * sum(example.targets for example in material.training),
         base_sha256=identity(plan),
         libraries={name: version(name) for name in LIBRARIES},
-        settings=_circumstances(plan, schedule),
+        settings=_circumstances(plan, schedule, trainer),
     )
 
 
@@ -106,50 +145,49 @@ def _tokenise(plan: Plan, place: Workplace) -> Material:
 def _trainer(
     plan: Plan, place: Workplace, material: Material, schedule: Schedule
 ) -> AdapterTrainer:
-    lengths = [len(example.input_ids) for example in material.training]
-    base = load_base(plan.base_model, engine_dtype(plan.base_model), _attention(max(lengths)))
+    lengths = material.lengths
+    footprint = footprint_for(plan, place, max(lengths))
+    order = run.order_of(plan.hyperparameters, lengths, plan.seed)
+    base = load_base(plan.base_model, engine_dtype(plan.base_model), attention_for(max(lengths)))
     return AdapterTrainer(
-        order=BatchOrder(
-            lengths,
-            batch_size=plan.hyperparameters.batch_size,
-            micro_batch_size=schedule.micro_batch_size,
-            seed=plan.seed,
-        ),
+        order=order,
         padding=material.padding,
+        layout=Layout(tokens=footprint.tokens, packing=_packs(plan, order, lengths)),
         model=add_adapter(base, plan.hyperparameters),
-        args=_arguments(plan, place, schedule),
+        args=_arguments(plan, place, schedule, recompute=footprint.gradient_checkpointing),
         train_dataset=material.training,
     )
 
 
-def _attention(longest: int) -> str:
-    """Return the faster attention.
-
-    Measured on short rows and a CPU: the backward pass of PyTorch's fused attention takes a third
-    of the time of a step, and attention written out makes the whole step 1.5 times faster. Its
-    memory grows with the square of the length, so long rows and GPUs use the fused one.
-    """
-    is_short = longest <= EAGER_ATTENTION_TOKENS
-    return "eager" if is_short and not torch.cuda.is_available() else "sdpa"
+def _packs(plan: Plan, order: BatchOrder, lengths: list[int]) -> bool:
+    try:
+        return run.packs(plan.options, order, lengths, read_shape(plan.base_model).model_type)
+    except ValueError as exc:
+        message = f"Packing cannot be used: {exc}. Leave 'packing' out, and create the job again."
+        raise TrainingFailed("unsupported_packing", message, "training.packing") from exc
 
 
-def _arguments(plan: Plan, place: Workplace, schedule: Schedule) -> TrainingArguments:
+def _arguments(
+    plan: Plan, place: Workplace, schedule: Schedule, *, recompute: bool
+) -> TrainingArguments:
     chosen = plan.hyperparameters
     uses_gpu = torch.cuda.is_available()
     return TrainingArguments(
         output_dir=str(place.checkpoints),
-        per_device_train_batch_size=schedule.micro_batch_size,
-        gradient_accumulation_steps=chosen.batch_size // schedule.micro_batch_size,
+        per_device_train_batch_size=chosen.batch_size,
         num_train_epochs=chosen.n_epochs,
         learning_rate=chosen.learning_rate,
         lr_scheduler_type=chosen.schedule,
         warmup_steps=math.ceil(chosen.warmup_share * schedule.total_steps),
         weight_decay=chosen.weight_decay,
         max_grad_norm=chosen.max_grad_norm,
+        average_tokens_across_devices=False,  # every process knows the targets of the whole step
         optim="adamw_torch_fused",
         seed=plan.seed,
         use_cpu=not uses_gpu,
         bf16=has_fast_half_precision(),
+        gradient_checkpointing=recompute,
+        gradient_checkpointing_kwargs={"use_reentrant": False},
         logging_steps=schedule.logging_steps,
         logging_nan_inf_filter=False,  # a NaN must show, so that the run can end
         save_steps=plan.checkpoint_steps,
@@ -161,12 +199,15 @@ def _arguments(plan: Plan, place: Workplace, schedule: Schedule) -> TrainingArgu
     )
 
 
-def _circumstances(plan: Plan, schedule: Schedule) -> dict[str, Any]:
+def _circumstances(plan: Plan, schedule: Schedule, trainer: AdapterTrainer) -> dict[str, Any]:
     return {
         "precision": str(engine_dtype(plan.base_model)).removeprefix("torch."),
         "threads": torch.get_num_threads(),
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
-        "micro_batch_size": schedule.micro_batch_size,
+        "processes": trainer.args.world_size,
+        "micro_batch_tokens": trainer.layout.tokens,
+        "packing": trainer.layout.packing,
+        "gradient_checkpointing": trainer.args.gradient_checkpointing,
         "total_steps": schedule.total_steps,
         "python": platform.python_version(),
     }

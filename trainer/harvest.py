@@ -36,6 +36,7 @@ def gather(
     examples: Sequence[Example],
     history: Sequence[HistoryRow],
     full: dict[str, float],
+    step: int,
 ) -> list[TrainedVersion]:
     """Return the adapters on disk, each probed as it lies there, in the engine's precision.
 
@@ -45,6 +46,7 @@ def gather(
         examples: Rows to choose the probe's from.
         history: Losses by step.
         full: What was measured on all held-out rows at the end.
+        step: Optimiser steps after which the final adapter was what it is.
     """
     base = load_base(base_model, engine_dtype(base_model))
     chosen = choose_probe_examples(examples)
@@ -52,14 +54,14 @@ def gather(
     found = []
     for folder in [*folders, place.final]:
         is_final = folder == place.final
-        step = history[-1].step if is_final else _step_of(folder)
+        done = step if is_final else _step_of(folder)
         adapted = load_adapter(base, folder)
         found.append(
             TrainedVersion(
                 folder=str(folder.relative_to(place.root)),
-                step=step,
+                step=done,
                 is_final=is_final,
-                metrics=_metrics_at(step, history) | (full if is_final else {}),
+                metrics=_metrics_at(done, history) | (full if is_final else {}),
                 probe=probe(adapted, chosen),
             )
         )

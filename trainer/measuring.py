@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from registry.artifacts import ProbeRow
 from registry.records import Record
-from trainer.batches import NO_LOSS, Example, micro_batch_size, pad
+from trainer.batches import NO_LOSS, Example, micro_batch_size, pad, pad_sequences
 
 PROBE_ROWS = 4
 """Rows that the engine must answer as the trainer did."""
@@ -68,6 +68,21 @@ def tensors(examples: Sequence[Example], padding: int) -> dict[str, torch.Tensor
     return {
         "input_ids": torch.tensor(batch.input_ids),
         "attention_mask": torch.tensor(batch.attention_mask),
+        "labels": torch.tensor(batch.labels),
+    }
+
+
+def packed_tensors(sequences: Sequence[Sequence[Example]], padding: int) -> dict[str, Any]:
+    """Return sequences of several examples as one batch, each tensor of shape (sequences, length).
+
+    transformers separates the examples by their places, and only where it is given no mask and
+    keeps no cache.
+    """
+    batch = pad_sequences(sequences, padding)
+    return {
+        "input_ids": torch.tensor(batch.input_ids),
+        "position_ids": torch.tensor(batch.position_ids),
+        "use_cache": False,
         "labels": torch.tensor(batch.labels),
     }
 

@@ -9,21 +9,11 @@ from typing import Any, Final
 import msgspec
 
 from registry.errors import Invalid
+from registry.planning.rules import AUTO_LORA_RANK, auto_batch_size, auto_epochs
 from registry.records import Record
 
-# What `auto` means. Measured on small sets of short rows; see docs/lab-log.md.
-EXAMPLES_SEEN: Final = 4_500
-"""Rows times epochs that `auto` aims at."""
-AUTO_EPOCHS: Final = (3, 10)
-"""Fewest and most epochs that `auto` chooses."""
-ROWS_PER_BATCH_ROW: Final = 128
-"""Training rows for each row of a batch."""
-AUTO_BATCH: Final = (4, 16)
-"""Smallest and largest batch that `auto` chooses; always a power of two."""
 MAX_AUTO_LEARNING_RATE: Final = 4e-3
 """The cap of the learning rate's rule, which was not fitted below a hidden size of 1,000."""
-AUTO_LORA_RANK: Final = 16
-"""LoRA rank, unless the engine's limit is lower."""
 ALPHA_PER_RANK: Final = 2
 """LoRA alpha, as a multiple of the rank."""
 WARMUP_SHARE: Final = 0.05
@@ -130,19 +120,6 @@ def base_learning_rate(model: ModelShape) -> float:
     exponent = FAMILY_EXPONENTS.get(model.model_type, FAMILY_EXPONENTS["llama"])
     scale: float = (2000 / model.hidden_size) ** exponent
     return min(5e-5 * 10 * scale, MAX_AUTO_LEARNING_RATE)
-
-
-def auto_epochs(rows: int) -> int:
-    """Return how often to pass over `rows` rows: small sets more often."""
-    fewest, most = AUTO_EPOCHS
-    return max(fewest, min(most, math.ceil(EXAMPLES_SEEN / rows)))
-
-
-def auto_batch_size(rows: int) -> int:
-    """Return the batch for `rows` rows: a power of two that grows with the set."""
-    smallest, largest = AUTO_BATCH
-    wanted = max(1.0, rows / ROWS_PER_BATCH_ROW)
-    return max(smallest, min(largest, 1 << round(math.log2(wanted))))
 
 
 def manifest_hyperparameters(hyperparameters: Hyperparameters, max_length: int) -> dict[str, Any]:

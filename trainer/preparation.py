@@ -99,6 +99,7 @@ class Preparation:
         return path.open("rb")
 
     async def _plan(self, job: FineTuningJob, division: Division, chosen: Hyperparameters) -> Plan:
+        options, longest = read_options(job.training), self._settings.max_model_len
         training = await self._file(job.training_file)
         heldout = None
         if job.validation_file is not None:
@@ -113,9 +114,10 @@ class Preparation:
             base_name=self._settings.base_name,
             seed=job.seed,
             hyperparameters=chosen,
-            options=read_options(job.training),
-            max_length=self._settings.max_model_len,
+            options=options,
+            max_length=min(options.max_length or longest, longest),
             checkpoint_steps=self._settings.checkpoint_steps,
+            memory_bytes=self._settings.training_memory_bytes,
             training_file=training.id,
             training_sha256=training.sha256,
             heldout_file=None if heldout is None else heldout.id,

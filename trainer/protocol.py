@@ -32,6 +32,8 @@ class Plan(Record, frozen=True, kw_only=True):
     """Longest row in tokens; longer ones are cut."""
     checkpoint_steps: int
     """Optimiser steps between two points to resume from."""
+    memory_bytes: int | None = None
+    """Most memory that the run may take; none for what the machine has."""
     training_file: str
     """Id of the rows really trained on."""
     training_sha256: str

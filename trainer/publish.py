@@ -45,12 +45,19 @@ class Publisher:
         self._blobs = blobs
 
     async def publish(
-        self, job: FineTuningJob, plan: Plan, result: Result, place: Workplace
+        self,
+        job: FineTuningJob,
+        plan: Plan,
+        result: Result,
+        place: Workplace,
+        *,
+        holder: str | None = None,
     ) -> None:
         """Publish every version of a job and record its success.
 
         Raises:
-            IllegalTransition: The job was cancelled meanwhile; nothing is recorded.
+            IllegalTransition: The job was cancelled or paused meanwhile; nothing is recorded.
+            LostLease: `holder` is named and lost the lease to work on the job; nothing is recorded.
             StorageFull: The disk is full; nothing is recorded.
         """
         now = int(time.time())
@@ -71,6 +78,7 @@ class Publisher:
             job.id,
             version=final,
             checkpoints=checkpoints,
+            holder=holder,
             event=message(job.id, f"New fine-tuned model created: {final.name}"),
             finished_at=now,
             estimated_finish=None,

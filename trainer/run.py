@@ -1,12 +1,17 @@
-"""One run of training: what it learns from, and its steps.
+"""One run of training: what it learns from, its steps, and what it takes of the machine.
 
 It refuses to know models; every figure is the same in a run that was resumed.
 """
 
 import math
+from collections.abc import Sequence
 
+from registry.planning.memory import MICRO_BATCH_TOKENS
+from registry.planning.rules import total_steps
 from registry.records import Record
-from trainer.batches import Example, micro_batch_size
+from registry.training_options import TrainingOptions
+from trainer.batches import BatchOrder, Example
+from trainer.packing import PACKABLE, pays
 from trainer.plan import Hyperparameters
 from trainer.protocol import Notice
 
@@ -14,6 +19,8 @@ MIN_VALIDATIONS = 4
 """Measurements of held-out rows in a run, when it has so many steps."""
 MAX_LOG_ROWS = 1_000
 """Most lines of the loss history; a longer run has means over several steps."""
+STEPS_TRIED = 64
+"""Steps by which it is judged whether packing pays."""
 
 
 class Material(Record, frozen=True, kw_only=True):
@@ -28,12 +35,15 @@ class Material(Record, frozen=True, kw_only=True):
     notices: list[Notice]
     """Rows that were cut or dropped."""
 
+    @property
+    def lengths(self) -> list[int]:
+        """Tokens of each row to train on."""
+        return [len(example.input_ids) for example in self.training]
+
 
 class Schedule(Record, frozen=True, kw_only=True):
     """The run in optimiser steps."""
 
-    micro_batch_size: int
-    """Rows that go through the model at once."""
     steps_per_epoch: int
     """Optimiser steps in one pass."""
     total_steps: int
@@ -46,13 +56,39 @@ class Schedule(Record, frozen=True, kw_only=True):
 
 def schedule(chosen: Hyperparameters, material: Material) -> Schedule:
     """Return the steps of a run."""
-    steps_per_epoch = math.ceil(len(material.training) / chosen.batch_size)
-    total_steps = steps_per_epoch * chosen.n_epochs
-    longest = max(len(example.input_ids) for example in material.training)
+    rows, size = len(material.training), chosen.batch_size
+    whole = total_steps(rows=rows, epochs=chosen.n_epochs, batch_size=size)
+    steps_per_epoch = total_steps(rows=rows, epochs=1, batch_size=size)
     return Schedule(
-        micro_batch_size=micro_batch_size(chosen.batch_size, longest),
         steps_per_epoch=steps_per_epoch,
-        total_steps=total_steps,
-        validation_steps=max(1, min(steps_per_epoch, total_steps // MIN_VALIDATIONS)),
-        logging_steps=math.ceil(total_steps / MAX_LOG_ROWS),
+        total_steps=whole,
+        validation_steps=max(1, min(steps_per_epoch, whole // MIN_VALIDATIONS)),
+        logging_steps=math.ceil(whole / MAX_LOG_ROWS),
     )
+
+
+def order_of(chosen: Hyperparameters, lengths: Sequence[int], seed: int) -> BatchOrder:
+    """Return the order in which the rows come."""
+    return BatchOrder(lengths, batch_size=chosen.batch_size, seed=seed)
+
+
+def packs(
+    options: TrainingOptions, order: BatchOrder, lengths: Sequence[int], model_type: str
+) -> bool:
+    """Return whether rows share sequences.
+
+    `auto` packs when that saves at least `PACKING_GAIN` of the tokens that go through the model in
+    the first steps, which it does where rows of one step differ in length, and when a test shows
+    that the model's kind keeps the rows of a sequence apart.
+
+    Raises:
+        ValueError: Packing is asked for, and the model's kind is not known to keep rows apart.
+    """
+    if options.packing is False or model_type not in PACKABLE:
+        if options.packing is True:
+            raise ValueError(f"models of the type '{model_type}' are not known to keep rows apart")
+        return False
+    if options.packing is True:
+        return True
+    steps = [rows for rows, _ in zip(order, range(STEPS_TRIED), strict=False)]
+    return pays(steps, lengths, tokens=MICRO_BATCH_TOKENS)

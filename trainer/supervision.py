@@ -42,17 +42,31 @@ class TrainingChild:
         """Return the exit status, negative for a signal."""
         return await self._process.wait()
 
-    async def stop(self) -> None:
-        """End the child, gently and then not; one that has ended is no error."""
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    async def stop(self, seconds: float = STOP_SECONDS) -> None:
+        """End the child, gently and then not; one that has ended is no error.
+
+        Args:
+            seconds: Time it gets for the step it is in and a checkpoint.
+        """
         if self._process.returncode is not None:
             return
         self._process.terminate()
         try:
-            async with asyncio.timeout(STOP_SECONDS):
+            async with asyncio.timeout(seconds):
                 await self._process.wait()
         except TimeoutError:
+            await self.kill()
+
+    async def kill(self) -> None:
+        """End the child at once; one that has ended is no error."""
+        if self._process.returncode is None:
             self._process.kill()
-            await self._process.wait()
+        await self._process.wait()
 
 
 @asynccontextmanager
@@ -63,11 +77,7 @@ async def training_child(settings: Settings, folder: Path) -> AsyncIterator[Trai
     the child's own death; the kernel ends it when the trainer dies.
     """
     process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "trainer.child",
-        str(folder),
-        str(os.getpid()),
+        *_command(settings.training_gpus, folder),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         env=child_variables(settings),
@@ -93,8 +103,16 @@ def child_variables(settings: Settings) -> Mapping[str, str]:
     }
     if Path(settings.base_model).exists():
         ours["HF_HUB_OFFLINE"] = "1"
-    # One job uses one GPU: several visible ones would make the Trainer replicate the model.
-    return {"CUDA_VISIBLE_DEVICES": "0", **training_environment(settings), **ours}
+    # A job that uses one GPU sees one: several would make the Trainer replicate the model.
+    alone = {"CUDA_VISIBLE_DEVICES": "0"} if settings.training_gpus == 1 else {}
+    return {**alone, **training_environment(settings), **ours}
+
+
+def _command(gpus: int, folder: Path) -> list[str]:
+    """Return what starts a child, or one for each GPU."""
+    module = "trainer.child" if gpus == 1 else "trainer.several"
+    more = [] if gpus == 1 else [str(gpus)]
+    return [sys.executable, "-m", module, str(folder), str(os.getpid()), *more]
 
 
 def describe_death(status: int) -> str:

@@ -1,69 +1,117 @@
-"""One job's training: a child process, started again once if it dies, and its reports passed on.
+"""One job's training: a child process, started again where that helps, and its reports passed on.
 
 It refuses to know how the child trains and what becomes of the result.
 """
 
 import asyncio
 import logging
+import signal
 import time
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 
 from registry.errors import StorageFull, TrainingFailed, Unavailable
 from registry.lifecycle import JobStatus
 from registry.records import FineTuningJob
 from registry.settings import Settings
 from registry.store import Store
-from trainer.child import EXIT_STORAGE_FULL
-from trainer.journal import message, metrics
+from trainer import footprints
+from trainer.child import EXIT_OUT_OF_MEMORY, EXIT_STORAGE_FULL
+from trainer.journal import message
+from trainer.limits import Breach, Limits, Spending
 from trainer.metrics import TrainerMetrics
-from trainer.protocol import Message, Notice, Progress, Result, decode_outcome
-from trainer.reporting import Reporting, Reports
+from trainer.protocol import Result, decode_outcome
+from trainer.reporting import Reporting
+from trainer.scribe import Scribe
 from trainer.supervision import TrainingChild, describe_death, training_child
 from trainer.workplace import Workplace
 
 WATCH_SECONDS = 0.4
-"""Time between two looks at whether the job was cancelled."""
-RETRY_SECONDS = 1.0
-"""Time before a notice is written again when the database was away."""
+"""Time between two looks at whether the job is still wanted, and at what its child takes."""
+PAUSE_SECONDS = 60.0
+"""Time a child gets for the step it is in and a checkpoint when its job is paused."""
 DEATHS_ALLOWED = 1
-"""Deaths of the child after which it is started again."""
+"""Deaths of the child, memory aside, after which it is started again."""
+
+StartChild = Callable[[Settings, Path], AbstractAsyncContextManager[TrainingChild]]
+"""Runs a training child for a job's folder while a block lasts."""
 
 logger = logging.getLogger(__name__)
 
 
-class Cancelled(Exception):
+class LetGo(Exception):
+    """The job is not to be trained now; what it has is in its folder."""
+
+
+class Cancelled(LetGo):
     """The job was cancelled while it trained."""
+
+
+class Paused(LetGo):
+    """The job was paused while it trained."""
 
 
 class Training:
     """Trains jobs in child processes."""
 
-    def __init__(self, settings: Settings, store: Store, metrics: TrainerMetrics) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        metrics: TrainerMetrics,
+        *,
+        start: StartChild = training_child,
+    ) -> None:
         self._settings = settings
         self._store = store
         self._metrics = metrics
+        self._start = start
         self._reporting = Reporting(settings, store)
 
     async def run(self, job: FineTuningJob, place: Workplace) -> Result:
         """Return what a job's training yields, at once if it did so before.
 
         Raises:
-            TrainingFailed: It cannot be trained, or the child died too often.
+            TrainingFailed: It cannot be trained, takes more than it may, or its child died too
+                often.
             StorageFull: The disk is full.
             Cancelled: The job was cancelled.
+            Paused: The job was paused; its newest checkpoint is sealed.
         """
         deaths = job.child_deaths
         while not place.outcome.exists():
+            kills = footprints.kills_for_memory()
             status = await self._run_child(job, place)
             if status == EXIT_STORAGE_FULL:
                 raise StorageFull(f"the checkpoints of {job.id}")
             if place.outcome.exists():
                 break
+            was_killed = status == -signal.SIGKILL and footprints.kills_for_memory() > kills
+            if status == EXIT_OUT_OF_MEMORY or was_killed:
+                await self._take_less(job.id, place)
+                continue
             deaths += 1
             await self._note_death(job.id, deaths, describe_death(status))
         outcome = decode_outcome(place.outcome.read_bytes())
         if isinstance(outcome, Result):
             return outcome
         raise TrainingFailed(outcome.code, outcome.message)
+
+    async def _take_less(self, job_id: str, place: Workplace) -> None:
+        """Halve what goes through the model at a time, and say so."""
+        smaller = footprints.lower(place)
+        if smaller is None:
+            raise TrainingFailed(
+                "out_of_memory",
+                "There is not enough memory, even for one row at a time. Lower 'max_length', use "
+                "'gradient_checkpointing' or the technique 'qlora', or a smaller base model.",
+            )
+        text = (
+            "Memory ran out: the training goes on from its last checkpoint with at most "
+            f"{smaller.tokens} tokens at a time, half of what it was."
+        )
+        await self._store.jobs.add_event(message(job_id, text, level="warn"))
 
     async def _note_death(self, job_id: str, deaths: int, how: str) -> None:
         self._metrics.child_deaths.inc()
@@ -80,15 +128,15 @@ class Training:
     async def _run_child(self, job: FineTuningJob, place: Workplace) -> int:
         started_at = time.monotonic()
         outcome = "failed"
-        last_step = await self._last_step(job.id)
         reports = self._reporting.open(job)
-        scribe = _Scribe(job.id, last_step, self._store, self._metrics, reports)
+        scribe = await Scribe.open(job.id, self._store, self._metrics, reports)
         self._metrics.active.inc()
         try:
-            async with training_child(self._settings, place.root) as child:
-                status = await self._follow(job.id, child, scribe)
+            async with self._start(self._settings, place.root) as child, Spending(place) as spent:
+                limits = Limits(self._settings, place, spent)
+                status = await self._follow(job, child, scribe, limits)
             outcome = "succeeded" if status == 0 else "failed"
-        except Cancelled:
+        except LetGo:
             outcome = "cancelled"
             raise
         finally:
@@ -98,89 +146,48 @@ class Training:
             self._metrics.seconds.labels(outcome).observe(time.monotonic() - started_at)
         return status
 
-    async def _follow(self, job_id: str, child: TrainingChild, scribe: "_Scribe") -> int:
+    async def _follow(
+        self, job: FineTuningJob, child: TrainingChild, scribe: Scribe, limits: Limits
+    ) -> int:
         async with asyncio.TaskGroup() as tasks:
-            watch = tasks.create_task(self._stop_when_cancelled(job_id, child))
+            watch = tasks.create_task(self._watch(job, child, limits))
             async for report in child.messages():
                 await scribe.write(report)
             status = await child.wait()
             watch.cancel()
         if watch.cancelled():
             return status
-        raise Cancelled(f"{job_id} was cancelled while it trained")
+        end = watch.result()
+        if end is Breach.MEMORY:
+            return EXIT_OUT_OF_MEMORY
+        if isinstance(end, Breach):
+            raise limits.failure(end)
+        raise end
 
-    async def _stop_when_cancelled(self, job_id: str, child: TrainingChild) -> None:
+    async def _watch(
+        self, job: FineTuningJob, child: TrainingChild, limits: Limits
+    ) -> Breach | LetGo:
+        """End the child when its job is unwanted or takes too much, and return why."""
         while True:
-            if await self._is_cancelled(job_id):
-                await child.stop()
-                return
+            end = await self._unwanted(job)
+            if isinstance(end, Paused):
+                await child.stop(PAUSE_SECONDS)
+                return end
+            reason = end or await limits.breach(child.pid)
+            if reason is not None:
+                await child.kill()
+                return reason
             await asyncio.sleep(WATCH_SECONDS)
 
-    async def _is_cancelled(self, job_id: str) -> bool:
+    async def _unwanted(self, job: FineTuningJob) -> LetGo | None:
+        """Return why a job is not to be trained any more, or none."""
         try:
-            return (await self._store.jobs.get(job_id)).status is JobStatus.CANCELLED
+            present = await self._store.jobs.get(job.id)
         except Unavailable as exc:
-            logger.warning("job %s trains on while the database is away: %s", job_id, exc)
-            return False
-
-    async def _last_step(self, job_id: str) -> int:
-        """Return the last step that an earlier child reported."""
-        page = await self._store.jobs.events(job_id, after=None, limit=100)
-        return max((event.data.get("step", 0) for event in page.data), default=0)
-
-
-class _Scribe:
-    """Writes a child's reports to the store; steps that a resumed child repeats are left out."""
-
-    def __init__(
-        self,
-        job_id: str,
-        last_step: int,
-        store: Store,
-        metrics: TrainerMetrics,
-        reports: Reports,
-    ) -> None:
-        self._job_id = job_id
-        self._last_step = last_step
-        self._tokens = 0
-        self._store = store
-        self._metrics = metrics
-        self._reports = reports
-
-    async def write(self, report: Message) -> None:
-        """Pass one report on. The training does not end because the database is away.
-
-        Progress is lost then, and stands in the result file all the same; a notice waits.
-        """
-        while True:
-            try:
-                if isinstance(report, Notice):
-                    event = message(self._job_id, report.message, level=report.level)
-                    await self._store.jobs.add_event(event)
-                else:
-                    await self._write_progress(report)
-            except Unavailable as exc:
-                logger.warning("a report of job %s is not written: %s", self._job_id, exc)
-                if isinstance(report, Notice):
-                    await asyncio.sleep(RETRY_SECONDS)
-                    continue
-            return
-
-    async def _write_progress(self, report: Progress) -> None:
-        self._metrics.tokens.inc(max(0, report.tokens - self._tokens))
-        self._tokens = report.tokens
-        self._metrics.tokens_per_second.set(report.tokens_per_second)
-        self._metrics.loss.set(report.metrics.get("train_loss", 0.0))
-        if report.step <= self._last_step:
-            return
-        self._last_step = report.step
-        figures = ("step", "total_steps", "tokens_per_second", "seconds_left")
-        data = {name: getattr(report, name) for name in figures} | report.metrics
-        self._reports.log(data)
-        loss = report.metrics.get("train_loss", 0.0)
-        text = f"Step {report.step}/{report.total_steps}: training loss={loss:.2f}"
-        if "valid_loss" in report.metrics:
-            text += f", validation loss={report.metrics['valid_loss']:.2f}"
-        await self._store.jobs.add_event(metrics(self._job_id, text, data))
-        finish = int(time.time() + report.seconds_left)
-        await self._store.jobs.change(self._job_id, estimated_finish=finish)
+            logger.warning("job %s trains on while the database is away: %s", job.id, exc)
+            return None
+        if present.status is JobStatus.CANCELLED:
+            return Cancelled(f"{job.id} was cancelled while it trained")
+        if present.status is not JobStatus.RUNNING or present.attempt != job.attempt:
+            return Paused(f"{job.id} was paused while it trained")
+        return None

@@ -7,17 +7,12 @@ from collections.abc import Iterable, Sequence
 
 from registry.chatdata import MIN_TRAINING_ROWS, Row, rows_of
 from registry.errors import InvalidData, TrainingFailed
+from registry.planning.rules import heldout_rows
 from registry.records import Record
 from trainer.protocol import Notice
 
 LINES_NAMED = 20
 """Most line numbers that one message names."""
-HELDOUT_SHARE = 0.1
-"""Share of the training rows held out when no validation file is given."""
-MIN_HELDOUT = 5
-"""Fewest rows held out so."""
-MAX_HELDOUT = 500
-"""Most rows held out so."""
 
 
 class Division(Record, frozen=True, kw_only=True):
@@ -131,7 +126,7 @@ def _duplicate_notices(rows: list[Row]) -> Iterable[Notice]:
 
 
 def _split(rows: list[Row], notices: list[Notice]) -> Division:
-    wanted = max(MIN_HELDOUT, min(MAX_HELDOUT, round(len(rows) * HELDOUT_SHARE)))
+    wanted = heldout_rows(len(rows))
     chosen: set[str] = set()
     count = 0
     sizes: dict[str, int] = {}

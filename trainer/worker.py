@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 
 from registry.errors import (
     IllegalTransition,
+    LostLease,
     NotFound,
     StorageFull,
     TrainingFailed,
@@ -23,7 +24,8 @@ from registry.store import Store
 from trainer.journal import message
 from trainer.preparation import Preparation
 from trainer.publish import Publisher
-from trainer.training import Cancelled, Training
+from trainer.tenure import Tenure
+from trainer.training import LetGo, Training
 from trainer.workplace import Workplace
 
 RETRY_SECONDS = 2.0
@@ -33,35 +35,45 @@ logger = logging.getLogger(__name__)
 
 
 class Worker:
-    """Runs the stages of jobs."""
+    """Runs the stages of jobs, each under the lease to work on its job."""
 
     def __init__(
         self,
         *,
         settings: Settings,
         store: Store,
+        tenure: Tenure,
         preparation: Preparation,
         training: Training,
         publisher: Publisher,
     ) -> None:
         self._settings = settings
         self._store = store
+        self._tenure = tenure
         self._preparation = preparation
         self._training = training
         self._publisher = publisher
 
-    async def validate(self, job_id: str) -> None:
+    async def validate(self, job_id: str, attempt: int = 0) -> None:
         """Run the first stage: `validating_files` to `queued`."""
-        await self._run(job_id, self._validate)
+        await self._run(job_id, attempt, self._validate)
 
-    async def train(self, job_id: str) -> None:
-        """Run the second stage: `queued` to a final state."""
-        await self._run(job_id, self._train)
+    async def train(self, job_id: str, attempt: int = 0) -> None:
+        """Run the second stage: `queued` to a final state, or until the job is paused.
 
-    async def _run(self, job_id: str, stage: Callable[[FineTuningJob], Awaitable[None]]) -> None:
+        Args:
+            job_id: The job.
+            attempt: Which one this is for; nothing is done for one that a resume has replaced.
+        """
+        await self._run(job_id, attempt, self._train)
+
+    async def _run(
+        self, job_id: str, attempt: int, stage: Callable[[FineTuningJob], Awaitable[None]]
+    ) -> None:
         while True:
             try:
-                await self._attempt(job_id, stage)
+                async with self._tenure.of(job_id):
+                    await self._attempt(job_id, attempt, stage)
             except Unavailable as exc:
                 logger.warning("job %s waits for the database: %s", job_id, exc)
                 await asyncio.sleep(RETRY_SECONDS)
@@ -72,15 +84,18 @@ class Worker:
                 return
 
     async def _attempt(
-        self, job_id: str, stage: Callable[[FineTuningJob], Awaitable[None]]
+        self, job_id: str, attempt: int, stage: Callable[[FineTuningJob], Awaitable[None]]
     ) -> None:
         job = await self._store.jobs.get(job_id)
+        if job.attempt != attempt:
+            logger.info("job %s was resumed since; another run of this stage has it", job_id)
+            return
         try:
             if not is_final(JOB_MOVES, job.status):
                 await stage(job)
-        except (Unavailable, NotFound):
+        except (Unavailable, NotFound, LostLease):
             raise
-        except (Cancelled, IllegalTransition) as exc:
+        except (LetGo, IllegalTransition) as exc:
             logger.info("job %s: %s", job_id, exc)
         except TrainingFailed as exc:
             await self._fail(job_id, JobError(code=exc.code, message=exc.message, param=exc.param))
@@ -98,31 +113,45 @@ class Worker:
         opening = message(job.id, f"Validating training file: {job.training_file}")
         await self._store.jobs.add_event(opening)
         plan = await self._preparation.prepare(job, self._place(job.id))
-        event = message(job.id, "Files validated, moving job to queued state")
         await self._store.jobs.move(
-            job.id, JobStatus.QUEUED, event=event, hyperparameters=plan.hyperparameters.public()
+            job.id,
+            JobStatus.QUEUED,
+            event=message(job.id, "Files validated, moving job to queued state"),
+            holder=self._tenure.name,
+            hyperparameters=plan.hyperparameters.public(),
         )
 
     async def _train(self, job: FineTuningJob) -> None:
+        if job.status not in {JobStatus.QUEUED, JobStatus.RUNNING}:
+            return
         place = self._place(job.id)
         plan = await self._preparation.prepare(job, place)
         if job.status is JobStatus.QUEUED:
-            event = message(job.id, "Fine-tuning job started")
+            verb = "started" if job.started_at is None else "resumed"
             job = await self._store.jobs.move(
-                job.id, JobStatus.RUNNING, event=event, started_at=int(time.time())
+                job.id,
+                JobStatus.RUNNING,
+                event=message(job.id, f"Fine-tuning job {verb}"),
+                holder=self._tenure.name,
+                started_at=job.started_at or int(time.time()),
             )
         result = await self._training.run(job, place)
-        await self._publisher.publish(job, plan, result, place)
+        await self._publisher.publish(job, plan, result, place, holder=self._tenure.name)
 
     async def _fail(self, job_id: str, error: JobError) -> None:
-        """Record a failure; first the folder goes, because the disk may be full."""
+        """Record a failure; first the folder goes, because the disk may be full.
+
+        Raises:
+            LostLease: Another trainer works on the job; its folder stays.
+        """
+        await self._tenure.confirm(job_id)
         self._place(job_id).remove()
-        event = message(job_id, error.message, level="error")
         try:
             await self._store.jobs.move(
                 job_id,
                 JobStatus.FAILED,
-                event=event,
+                event=message(job_id, error.message, level="error"),
+                holder=self._tenure.name,
                 error=error,
                 finished_at=int(time.time()),
                 estimated_finish=None,

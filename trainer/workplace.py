@@ -8,7 +8,10 @@ It refuses to know what is in them.
                   child.lock            held by the training child while it lives
                   checkpoints/          points to resume from
                   epochs/step-<N>/      the adapter after each of the last epochs
+                  best/                 the trained weights of the best epoch so far
                   final/                the adapter at the end
+                  footprint.json        how much goes through the model at a time
+                  spent.json            seconds that children of this job have run
                   outcome.json          written last by the child: a result or a failure
                   staged/               copies on their way to the artifact store
 """
@@ -56,9 +59,24 @@ class Workplace:
         return self.root / "epochs"
 
     @property
+    def best(self) -> Path:
+        """The trained weights of the best epoch so far."""
+        return self.root / "best"
+
+    @property
     def final(self) -> Path:
         """The adapter at the end."""
         return self.root / "final"
+
+    @property
+    def footprint(self) -> Path:
+        """How much goes through the model at a time; chosen once, lowered when memory ran out."""
+        return self.root / "footprint.json"
+
+    @property
+    def spent(self) -> Path:
+        """Seconds that the job's children have run so far."""
+        return self.root / "spent.json"
 
     @property
     def outcome(self) -> Path:

@@ -69,6 +69,8 @@ class FineTuningJob(Record, frozen=True, kw_only=True):
     """Why it failed."""
     child_deaths: int = 0
     """How often the training child died by itself; the second time the job fails."""
+    attempt: int = 0
+    """How often it was resumed after a pause; the trainer works on the newest attempt only."""
 
 
 class JobEvent(Record, frozen=True, kw_only=True):

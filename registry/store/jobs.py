@@ -15,6 +15,7 @@ from registry.lifecycle import JOB_MOVES, JobStatus, is_final
 from registry.records import AdapterVersion, FineTuningJob, JobCheckpoint, JobEvent
 from registry.store import tables
 from registry.store.database import Database
+from registry.store.leases import require
 from registry.store.moves import Moves
 from registry.store.outbox import announce
 from registry.store.rows import Page, add, fetch_all, fetch_first, fetch_page
@@ -27,6 +28,11 @@ _MOVES = Moves(
     legal=JOB_MOVES,
 )
 _OPEN = [status for status in JobStatus if not is_final(JOB_MOVES, status)]
+
+
+def lease_of(job_id: str) -> str:
+    """Return the name of the lease to work on a job."""
+    return f"job:{job_id}"
 
 
 class Jobs:
@@ -94,6 +100,7 @@ class Jobs:
         *,
         event: JobEvent | None = None,
         project: str | None = None,
+        holder: str | None = None,
         **changes: object,
     ) -> FineTuningJob:
         """Move a job to a state, with changes of other fields and an event, in one transaction.
@@ -101,8 +108,11 @@ class Jobs:
         Raises:
             NotFound: There is no such job.
             IllegalTransition: The lifecycle table forbids the move from its present state.
+            LostLease: `holder` is named, and somebody else holds the lease to work on the job.
         """
         async with self._database.write() as connection:
+            if holder is not None:
+                await require(connection, lease_of(identifier), holder)
             return await _move(connection, identifier, to, event, project, changes)
 
     async def bring(
@@ -150,14 +160,18 @@ class Jobs:
         version: AdapterVersion,
         event: JobEvent,
         checkpoints: Sequence[tuple[JobCheckpoint, AdapterVersion]] = (),
+        holder: str | None = None,
         **changes: object,
     ) -> None:
         """Record the adapter version, the checkpoints and the job's success, in one transaction.
 
         Raises:
             IllegalTransition: The job was cancelled meanwhile; nothing is recorded.
+            LostLease: `holder` is named, and somebody else holds the lease to work on the job.
         """
         async with self._database.write() as connection:
+            if holder is not None:
+                await require(connection, lease_of(identifier), holder)
             changes["fine_tuned_model"] = version.name
             await _move(connection, identifier, JobStatus.SUCCEEDED, event, None, changes)
             for checkpoint, usable in checkpoints:
@@ -221,7 +235,10 @@ async def _move(
     project: str | None,
     changes: dict[str, object],
 ) -> FineTuningJob:
-    job = await _MOVES.move(connection, identifier, to, changes, project)
+    job = await _MOVES.movable(connection, identifier, to, project)
+    if (job.status, to) == (JobStatus.PAUSED, JobStatus.QUEUED):
+        changes = {**changes, "attempt": job.attempt + 1}
+    job = await _MOVES.settle(connection, job, to, changes)
     if event is not None:
         await add(connection, tables.job_events, event)
     await announce(connection, job)

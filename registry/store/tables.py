@@ -83,6 +83,7 @@ jobs = Table(
     _json("result_files"),
     _json("error", nullable=True),
     Column("child_deaths", Integer, nullable=False, server_default="0"),
+    Column("attempt", Integer, nullable=False, server_default="0"),
 )
 
 job_events = Table(

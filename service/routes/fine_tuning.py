@@ -14,15 +14,15 @@ from litestar.openapi.spec import OpenAPIType, Parameter, Schema
 from litestar.params import FromPath, JSONBody, QueryParameter
 from litestar.response import Stream
 
-from registry.errors import IllegalTransition, Invalid, NotFound
+from registry.errors import IllegalTransition, Invalid
 from registry.lifecycle import JobStatus
-from registry.records import FineTuningJob, Purpose, Scope
+from registry.records import Scope
 from registry.reporting import check_targets, read_integrations
 from service.auth import needs
 from service.context import After, Caller, Limit, Parts
 from service.description import EVENT_STREAM, described, may
+from service.job_files import require_files
 from service.job_request import MAX_SEED, first_event, new_event, new_job
-from service.services import Services
 from service.wire.fine_tuning import (
     CheckpointList,
     CreateJob,
@@ -55,8 +55,7 @@ async def create_job(services: Parts, caller: Caller, data: JSONBody[CreateJob])
         random_seed=secrets.randbelow(MAX_SEED),
         now=int(time.time()),
     )
-    await _require_file(services, job, "training_file", {Purpose.FINE_TUNE})
-    await _require_file(services, job, "validation_file", {Purpose.FINE_TUNE, Purpose.EVALS})
+    await require_files(services.store, job)
     check_targets(read_integrations(job.integrations), services.settings)
     await services.store.jobs.add(job, first_event(job))
     return job_object(job)
@@ -177,22 +176,6 @@ async def list_checkpoints(
     await services.store.jobs.get(job_id, project=caller.project)
     page = await services.store.jobs.checkpoints(job_id, after=after, limit=limit)
     return checkpoint_list(page.data, has_more=page.has_more)
-
-
-async def _require_file(
-    services: Services, job: FineTuningJob, param: str, purposes: set[Purpose]
-) -> None:
-    file_id: str | None = getattr(job, param)
-    if file_id is None:
-        return
-    try:
-        file = await services.store.files.get(file_id, project=job.project)
-    except NotFound as exc:
-        raise Invalid(str(exc), param, "file_not_found") from exc
-    if file.purpose not in purposes:
-        wanted = " or ".join(f"'{purpose}'" for purpose in sorted(purposes))
-        message = f"The file '{file.id}' has the purpose '{file.purpose}', not {wanted}."
-        raise Invalid(message, param)
 
 
 def _metadata_filter(request: Request[Any, Any, Any]) -> dict[str, str] | None:

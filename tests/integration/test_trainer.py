@@ -17,7 +17,7 @@ from tests.integration.trainer_bench import JOB, LONG, SHORT, TrainerBench, trai
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 ROWS = 44
-"""39 to train on and 5 held out: see `validation.MIN_HELDOUT`."""
+"""39 to train on and 5 held out: see `rules.MIN_HELDOUT`."""
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +108,37 @@ async def test_stopped_trainer_resumes_bit_by_bit(bench: TrainerBench, undisturb
     bench.start()
     job = await bench.until_over()
     assert (job.status, job.child_deaths) == (JobStatus.SUCCEEDED, 0)
+    assert bench.weights_sha256() == undisturbed
+
+
+async def test_paused_job_goes_on_bit_by_bit(bench: TrainerBench, undisturbed: str) -> None:
+    """A paused job's child saves and ends within seconds; resumed, it ends as if undisturbed."""
+    await bench.add_job(ROWS, LONG)
+    bench.start()
+    child = await bench.until_training()
+    await bench.store.jobs.move(JOB, JobStatus.PAUSED)
+    await bench.until(lambda: not child.is_running(), "the child ends", 10)
+    assert (await bench.job()).status is JobStatus.PAUSED
+    await bench.store.jobs.move(JOB, JobStatus.QUEUED)
+    job = await bench.until_over()
+    assert (job.status, job.child_deaths) == (JobStatus.SUCCEEDED, 0), job.error
+    assert "Fine-tuning job resumed" in await bench.messages()
+    assert bench.weights_sha256() == undisturbed
+
+
+async def test_another_trainer_takes_over_bit_by_bit(bench: TrainerBench, undisturbed: str) -> None:
+    """A trainer that dies and stays away is replaced within a minute by one that lives."""
+    bench.start()
+    bench.start_spare()
+    log = bench.settings.data_dir / "trainer.log"
+    await bench.until(lambda: log.read_text().count("is ready") == 2, "two trainers")
+    await bench.add_job(ROWS, LONG)
+    await bench.until_training()
+    bench.kill()
+    await bench.until(lambda: "goes on elsewhere" in log.read_text(), "the take-over", 60)
+    job = await bench.until_over()
+    assert (job.status, job.child_deaths) == (JobStatus.SUCCEEDED, 0), job.error
+    assert any("resumes from step" in text for text in await bench.messages())
     assert bench.weights_sha256() == undisturbed
 
 

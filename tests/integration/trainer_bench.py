@@ -40,14 +40,24 @@ class TrainerBench:
         self.settings = settings
         self.store = store
         self.process: subprocess.Popen[bytes] | None = None
+        self.spare: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start the trainer."""
+        self.process = self._started(self.settings)
+
+    def start_spare(self) -> None:
+        """Start a second trainer on the same data."""
+        self.spare = self._started(
+            self.settings.model_copy(update={"trainer_port": free_ports(1)[0]})
+        )
+
+    def _started(self, settings: Settings) -> subprocess.Popen[bytes]:
         with (self.settings.data_dir / "trainer.log").open("ab") as log:
-            self.process = subprocess.Popen(
+            return subprocess.Popen(
                 [sys.executable, "-m", "trainer"],
                 # A model this small gains nothing from threads, and loses much beside other work.
-                env=child_environment(self.settings, {"OMP_NUM_THREADS": "1"}),
+                env=child_environment(settings, {"OMP_NUM_THREADS": "1"}),
                 stderr=log,
                 stdout=log,
             )
@@ -65,8 +75,10 @@ class TrainerBench:
         return self.process.wait(timeout=self.settings.shutdown_seconds)
 
     def child(self) -> psutil.Process | None:
-        """Return the training child, while there is one."""
+        """Return the training child, while there is one; its trainer is `process` from then on."""
         assert self.process is not None
+        if self.spare is not None and psutil.Process(self.spare.pid).children():
+            self.process, self.spare = self.spare, self.process
         found = psutil.Process(self.process.pid).children()
         return found[0] if found else None
 
@@ -150,8 +162,10 @@ async def trainer_bench(folder: Path, base: Path) -> AsyncIterator[TrainerBench]
     try:
         yield bench
     finally:
-        if bench.process is not None and bench.process.poll() is None:
-            bench.kill()
+        for process in (bench.process, bench.spare):
+            if process is not None and process.poll() is None:
+                process.kill()
+                process.wait()
         await store.close()
 
 

@@ -10,7 +10,15 @@ from registry.chatdata import Row
 from registry.errors import TrainingFailed
 from tests.fakes.char_tokenizer import CharTokenizer
 from tests.unit.trainer.rows import chat, chats
-from trainer.batches import NO_LOSS, BatchOrder, Example, micro_batch_size, pad, tokenise
+from trainer.batches import (
+    NO_LOSS,
+    BatchOrder,
+    Example,
+    micro_batch_size,
+    pad,
+    pad_sequences,
+    tokenise,
+)
 
 TOKENIZER = CharTokenizer()
 
@@ -103,8 +111,7 @@ def test_order_has_every_row_once(
     lengths: list[int], batch_size: int, seed: int, epoch: int
 ) -> None:
     """Each epoch has every row exactly once, in as many batches as announced."""
-    size = micro_batch_size(batch_size, max(lengths))
-    order = BatchOrder(lengths, batch_size=batch_size, micro_batch_size=size, seed=seed)
+    order = BatchOrder(lengths, batch_size=batch_size, seed=seed)
     order.set_epoch(epoch)
     batches = list(order)
     assert sorted(row for batch in batches for row in batch) == list(range(len(lengths)))
@@ -115,7 +122,7 @@ def test_order_depends_on_seed_and_epoch_alone() -> None:
     """The same seed and epoch give the same order, another epoch another."""
 
     def order(epoch: int) -> list[list[int]]:
-        made = BatchOrder(list(range(1, 100)), batch_size=8, micro_batch_size=8, seed=3)
+        made = BatchOrder(list(range(1, 100)), batch_size=8, seed=3)
         made.set_epoch(epoch)
         return list(made)
 
@@ -126,7 +133,7 @@ def test_order_depends_on_seed_and_epoch_alone() -> None:
 def test_order_groups_rows_of_similar_length() -> None:
     """Padding is a small part of the batches, though lengths differ much."""
     lengths = [1 + (row * 37) % 100 for row in range(512)]
-    batches = list(BatchOrder(lengths, batch_size=16, micro_batch_size=16, seed=1))
+    batches = list(BatchOrder(lengths, batch_size=16, seed=1))
     padded = sum(len(batch) * max(lengths[row] for row in batch) for batch in batches)
     assert padded < 1.15 * sum(lengths)
 
@@ -136,6 +143,16 @@ def test_micro_batch_divides_the_batch() -> None:
     assert micro_batch_size(16, longest=100) == 16
     assert micro_batch_size(16, longest=1000) == 4
     assert micro_batch_size(7, longest=1000) == 1
+
+
+def test_places_begin_anew_with_each_row_of_a_sequence() -> None:
+    """Rows that share a sequence have places of their own, and so has the padding."""
+    one = Example(input_ids=[5, 6], labels=[NO_LOSS, 6])
+    two = Example(input_ids=[7, 8, 9], labels=[NO_LOSS, 8, 9])
+    batch = pad_sequences([[one, two], [two]], padding=0)
+    assert batch.input_ids == [[5, 6, 7, 8, 9], [7, 8, 9, 0, 0]]
+    assert batch.position_ids == [[0, 1, 0, 1, 2], [0, 1, 2, 0, 1]]
+    assert batch.labels == [[NO_LOSS, 6, NO_LOSS, 8, 9], [NO_LOSS, 8, 9, NO_LOSS, NO_LOSS]]
 
 
 def test_files_order_is_kept() -> None:

@@ -3,10 +3,12 @@
 import errno
 
 import pytest
+from pydantic import SecretStr
 
 from registry.errors import StorageFull
-from trainer.child import is_storage_full
-from trainer.supervision import describe_death
+from registry.settings import Settings
+from trainer.child import is_out_of_memory, is_storage_full
+from trainer.supervision import child_variables, describe_death
 
 
 @pytest.mark.parametrize(
@@ -44,3 +46,31 @@ def test_sigkill_may_mean_memory() -> None:
 def test_exit_without_result_is_described() -> None:
     """A child that ended by itself without a result is described by its status."""
     assert "status 3" in describe_death(3)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+        RuntimeError("std::bad_alloc"),
+    ],
+)
+def test_memory_that_ran_out_is_known_in_every_guise(error: Exception) -> None:
+    """Python's, PyTorch's and C++'s words for it all mean that less at a time may do."""
+    assert is_out_of_memory(error)
+
+
+def test_other_errors_are_no_lack_of_memory() -> None:
+    """An error of another kind is not tried again with less."""
+    assert not is_out_of_memory(ValueError("shapes do not fit"))
+
+
+def test_a_child_inherits_no_secret(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
+    """Keys, tokens and the database's address stay with the trainer."""
+    secret = "do-not-tell"
+    for name in ("GRAFTLINE_DATABASE_URL", "GRAFTLINE_ENGINE_KEY", "HF_TOKEN", "AWS_SECRET_X"):
+        monkeypatch.setenv(name, secret)
+    chosen = settings.model_copy(update={"metrics_key": SecretStr(secret)})
+    assert not any(secret in value for value in child_variables(chosen).values())

@@ -6,10 +6,10 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from registry.lifecycle import JobStatus
-from registry.records import JobEvent
+from registry.records import FineTuningJob, JobEvent
 from registry.store import Store
 from tests.records import fine_tuning_job
-from trainer.dispatch import Dispatcher, Stage
+from trainer.dispatch import Dispatcher, Stage, Task, turns
 from trainer.metrics import TrainerMetrics
 
 Handed = list[tuple[Stage, str]]
@@ -22,12 +22,12 @@ class FakeQueue:
         self.handed: Handed = []
         self.refuses = False
 
-    async def enqueue(self, stage: Stage, job_id: str) -> None:
+    async def enqueue(self, task: Task, _place: int) -> None:
         """Take a stage."""
         if self.refuses:
             self.refuses = False
             raise ConnectionError
-        self.handed.append((stage, job_id))
+        self.handed.append((task.stage, task.job_id))
 
 
 @pytest.fixture
@@ -126,3 +126,40 @@ async def test_jobs_are_counted_by_status(
     await new_dispatcher().look()
     assert registry.get_sample_value("graftline_jobs", {"status": "validating_files"}) == 1
     assert registry.get_sample_value("graftline_jobs", {"status": "failed"}) == 0
+
+
+def waiting(project: str, number: int, status: JobStatus = JobStatus.QUEUED) -> FineTuningJob:
+    """Return a job of a project, queued unless said otherwise."""
+    return fine_tuning_job(f"{project}{number}", project=project, status=status)
+
+
+def test_projects_take_turns() -> None:
+    """A project that asks once comes before the second job of one that asked for many."""
+    jobs = [*(waiting("a", number) for number in range(3)), waiting("b", 0)]
+    order = [turn.task.job_id for turn in turns(jobs, limit=None)]
+    assert order == ["a0", "b0", "a1", "a2"]
+
+
+def test_a_projects_jobs_beyond_its_limit_wait() -> None:
+    """Running jobs count first, paused ones not at all, and other projects are not held up."""
+    jobs = [
+        waiting("a", 0, JobStatus.PAUSED),
+        waiting("a", 1),
+        waiting("a", 2, JobStatus.RUNNING),
+        waiting("a", 3),
+        waiting("b", 0),
+    ]
+    assert [turn.task.job_id for turn in turns(jobs, limit=2)] == ["a2", "b0", "a1"]
+
+
+async def test_a_resumed_job_is_handed_over_again(
+    store: Store, queue: FakeQueue, new_dispatcher: Callable[[], Dispatcher]
+) -> None:
+    """A pause ends its task; the resumed job is another one, which the queue does not know yet."""
+    await add_job(store, "ftjob-1")
+    dispatcher = new_dispatcher()
+    for status in (JobStatus.QUEUED, JobStatus.RUNNING, JobStatus.PAUSED, JobStatus.QUEUED):
+        await store.jobs.move("ftjob-1", status)
+        await dispatcher.look()
+    assert queue.handed == [(Stage.TRAIN, "ftjob-1")] * 2
+    assert (await store.jobs.get("ftjob-1")).attempt == 1

@@ -6,7 +6,7 @@ from typing import Any, cast
 import pytest
 import torch
 
-from trainer.adapter_trainer import AdapterTrainer
+from trainer.adapter_trainer import AdapterTrainer, Layout
 from trainer.batches import NO_LOSS, Example
 from trainer.measuring import TokenLoss
 
@@ -19,8 +19,10 @@ ROWS = [
 
 def collated(*, picks_positions: bool) -> dict[str, torch.Tensor]:
     """Return both rows as the trainer feeds them."""
-    trainer = SimpleNamespace(tokens_seen=0, _padding=0, _picks_positions=picks_positions)
-    return AdapterTrainer._collate(cast("Any", trainer), ROWS)
+    trainer = SimpleNamespace(
+        _padding=0, _picks_positions=picks_positions, layout=Layout(tokens=4096, packing=False)
+    )
+    return AdapterTrainer._batch(cast("Any", trainer), [[row] for row in ROWS])
 
 
 def test_logits_of_targets_alone_give_the_same_loss() -> None:

@@ -7,12 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from registry.errors import Invalid
+from registry.planning.rules import auto_batch_size, auto_epochs
 from trainer.plan import (
     MAX_AUTO_LEARNING_RATE,
     Hyperparameters,
     ModelShape,
-    auto_batch_size,
-    auto_epochs,
     base_learning_rate,
     manifest_hyperparameters,
     resolve,

@@ -21,6 +21,7 @@ from trainer.metrics import TrainerMetrics
 from trainer.preparation import Preparation
 from trainer.protocol import HistoryRow, Result, TrainedVersion
 from trainer.publish import Publisher
+from trainer.tenure import Tenure
 from trainer.training import Training
 from trainer.worker import Worker
 from trainer.workplace import Workplace
@@ -69,6 +70,7 @@ async def worker(settings: Settings, store: Store) -> Worker:
     return Worker(
         settings=settings,
         store=store,
+        tenure=Tenure(store, "trainer-1"),
         preparation=Preparation(settings, store, blobs),
         training=Training(settings, store, metrics),
         publisher=Publisher(settings, store, blobs),

@@ -1,0 +1,111 @@
+"""The training itself, in this process: interrupted, packed, split up, and ended in time."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+import torch
+
+from registry.chatdata import Row
+from registry.planning.memory import Footprint
+from registry.settings import Settings, child_environment
+from registry.training_options import TrainingOptions
+from tests.integration import nano_base
+from tests.integration.runs import NewRun, mixed_rows, new_run
+from trainer import footprints
+from trainer.footprints import Taken
+from trainer.protocol import Notice, Result, decode_outcome
+from trainer.stopping import Stopped
+
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
+
+ROWS = mixed_rows(22)
+HELDOUT = mixed_rows(6, first=50)
+STEPS = 24
+"""Six steps in each of four epochs, the last of five rows less than full."""
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write the base model of every test here."""
+    torch.set_num_threads(1)  # a model this small loses much with two, beside other work
+    folder = tmp_path_factory.mktemp("base") / "nano"
+    nano_base.write(folder)
+    return folder
+
+
+@pytest.fixture
+def run(tmp_path: Path, base: Path) -> NewRun:
+    """Return a way to make a run, `packed` or `padded`."""
+    return lambda name, layout: new_run(
+        tmp_path / name, base, ROWS, HELDOUT, options=TrainingOptions(packing=layout == "packed")
+    )
+
+
+@pytest.mark.parametrize("layout", ["padded", "packed"])
+def test_an_interrupted_run_ends_bit_by_bit_alike(run: NewRun, layout: str) -> None:
+    """A run that is stopped twice in mid-epoch and goes on has the bytes of one that is not."""
+    straight, broken = run("straight", layout), run("broken", layout)
+    whole = straight.train()
+    for step in (6, 12):
+        with pytest.raises(Stopped):
+            broken.train_until(step)
+    resumed = broken.train()
+    assert any("resumes from step" in text for text in broken.said())
+    assert broken.weights_sha256() == straight.weights_sha256()
+    assert resumed.history == whole.history
+    assert resumed.settings["packing"] is (layout == "packed")
+
+
+def test_layouts_learn_the_same(run: NewRun) -> None:
+    """Packed, padded, and a few tokens at a time: the same losses but for rounding."""
+    padded, packed, small = run("1", "padded"), run("2", "packed"), run("3", "packed")
+    taken = Taken(footprint=Footprint(tokens=64, gradient_checkpointing=True), longest=60)
+    footprints.keep(small.place, taken)
+    results = [found.train() for found in (padded, packed, small)]
+    assert results[2].settings["micro_batch_tokens"] == 64
+    for result in results[1:]:
+        assert losses(result) == pytest.approx(losses(results[0]), abs=0.02)
+        assert result.trained_tokens == results[0].trained_tokens
+
+
+def test_several_processes_learn_what_one_learns(run: NewRun) -> None:
+    """Two processes that share each step's rows have the losses of one that has them all."""
+    alone, shared = run("alone", "packed"), run("shared", "packed")
+    shared.place.plan.write_bytes(msgspec.json.encode(shared.plan))
+    command = [sys.executable, "-m", "trainer.several", str(shared.place.root), str(os.getpid())]
+    variables = child_environment(Settings(), {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"})
+    subprocess.run([*command, "2"], env=variables, check=True, capture_output=True)
+    result = decode_outcome(shared.place.outcome.read_bytes())
+    assert isinstance(result, Result)
+    assert result.settings["processes"] == 2
+    assert losses(result) == pytest.approx(losses(alone.train()), abs=0.02)
+
+
+def test_rows_learned_by_heart_end_a_run_early(tmp_path: Path, base: Path) -> None:
+    """The run warns, ends when its patience is over, and its result is the best epoch."""
+    training = [Row(line=n, prompt=f"{n}?", completion="yes yes") for n in range(1, 17)]
+    heldout = [Row(line=n, prompt=f"{n}?", completion="no 7 never") for n in range(1, 9)]
+    options = TrainingOptions(early_stopping_patience=2)
+    chosen = {"n_epochs": 20, "learning_rate": 0.05}
+    found = new_run(tmp_path / "run", base, training, heldout, options=options, **chosen)
+    result = found.train()
+    final = result.versions[-1]
+    assert result.history[-1].step < 80
+    assert final.step < result.history[-1].step
+    assert any("ended early" in text for text in found.said())
+    assert any(f"(step {final.step})" in text for text in found.said())
+    warnings = [m for m in found.messages if isinstance(m, Notice) and m.level == "warn"]
+    assert ["rises" in warning.message for warning in warnings] == [True]
+    epochs = result.history[-1].step // 4
+    assert result.trained_tokens % epochs == 0
+
+
+def losses(result: Result) -> list[float]:
+    """Return the training losses of a run, step by step."""
+    found = [row.train_loss for row in result.history]
+    assert len(found) == STEPS
+    return [loss for loss in found if loss is not None]
