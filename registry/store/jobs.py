@@ -140,7 +140,8 @@ class Jobs:
             IllegalTransition: The lifecycle table forbids the move from its present state.
         """
         try:
-            return await self.move(identifier, to, event=event, project=project, **changes)
+            async with self._database.write() as connection:
+                return await _move(connection, identifier, to, event, project, changes)
         except IllegalTransition as exc:
             if exc.present not in already:
                 raise
