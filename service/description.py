@@ -30,6 +30,8 @@ from service.wire.anthropic import AnthropicError
 
 BYTES = "application/octet-stream"
 """The media type of files."""
+MARKDOWN = "text/markdown"
+"""The media type of model cards."""
 JSON = "application/json"
 """The media type of almost every body."""
 MULTIPART = "multipart/form-data"
@@ -97,6 +99,7 @@ def described(
     *,
     body: Mapping[str, Schema] | None = None,
     answer: Mapping[str, Schema] | None = None,
+    also: Mapping[str, Schema] | None = None,
     parameters: Sequence[Parameter] = (),
 ) -> type[Operation]:
     """Return an operation that tells what a handler reads and sends by itself.
@@ -104,6 +107,7 @@ def described(
     Args:
         body: The request's body by media type.
         answer: The successful answer by media type.
+        also: Media types that the successful answer may have beside the one of its type.
         parameters: Parameters that the handler's signature does not name.
     """
 
@@ -115,6 +119,9 @@ def described(
             if answer is not None:
                 whole = OpenAPIResponse(description="The answer.", content=_content(answer))
                 self.responses = {**(self.responses or {}), "200": whole}
+            usual = (self.responses or {}).get("200")
+            if also is not None and isinstance(usual, OpenAPIResponse):
+                usual.content = {**(usual.content or {}), **_content(also)}
             if parameters:
                 self.parameters = [*(self.parameters or []), *parameters]
 

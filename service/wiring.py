@@ -8,6 +8,7 @@ from functools import partial
 
 from prometheus_client import CollectorRegistry
 
+from registry.artifact_store import ArtifactStore
 from registry.blobs import Blobs
 from registry.settings import Settings
 from registry.store import Store
@@ -68,6 +69,7 @@ def wire(settings: Settings, store: Store) -> Services:
         settings=settings,
         store=store,
         blobs=Blobs(settings.files_dir),
+        artifacts=ArtifactStore(settings),
         metrics=metrics,
         fleet=fleet,
         routing=routing,

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -28,12 +29,13 @@ _OK = 200
 
 
 class VllmServer:
-    """A vLLM process on a port of its own."""
+    """A vLLM process on a port of its own; `options` are settings beside it."""
 
-    def __init__(self, log: Path, *, port: int | None = None) -> None:
+    def __init__(self, log: Path, *, port: int | None = None, **options: Any) -> None:
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._log = log
+        self._options = options
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -44,7 +46,7 @@ class VllmServer:
 
     def start(self) -> None:
         """Start it and return once it is healthy."""
-        settings = Settings(engine_port=self.port)
+        settings = Settings(engine_port=self.port, **self._options)
         program = engine_program(settings, host_here(()))
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(

@@ -15,9 +15,11 @@ from filelock import FileLock, Timeout
 from prometheus_client import CollectorRegistry, start_http_server
 
 from registry.blobs import Blobs
+from registry.errors import Invalid
 from registry.lifecycle import JOB_MOVES, is_final
 from registry.liveness import keep_beating
 from registry.settings import Settings
+from registry.signing import check_keys
 from registry.store import Store, open_store
 from trainer.dispatch import Dispatcher, Stage
 from trainer.durable_queue import durable_queue
@@ -39,9 +41,12 @@ def main() -> None:
     )
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     try:
+        check_keys(settings.signing_key, None)
         # Two trainers in one data directory would recover, and so run, each other's jobs.
         with FileLock(settings.data_dir / "trainer.lock", timeout=settings.shutdown_seconds):
             asyncio.run(serve(settings))
+    except Invalid as exc:
+        sys.exit(str(exc))
     except Timeout:
         sys.exit(f"Another trainer runs in {settings.data_dir}.")
 

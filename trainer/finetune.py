@@ -13,6 +13,7 @@ import torch
 from transformers import TrainingArguments, set_seed
 
 from registry.chatdata import Row
+from registry.processor import processor_name
 from trainer import checkpoints, run
 from trainer.adapter_trainer import AdapterTrainer
 from trainer.base_config import read_shape
@@ -27,12 +28,21 @@ from trainer.language_model import (
     load_base,
     load_tokenizer,
     save_adapter,
+    template_sha256,
 )
 from trainer.protocol import Notice, Plan, Result
 from trainer.run import Material, Schedule
 from trainer.workplace import Workplace
 
-LIBRARIES = ("torch", "transformers", "peft", "accelerate", "safetensors", "tokenizers")
+LIBRARIES = (
+    "graftline",
+    "torch",
+    "transformers",
+    "peft",
+    "accelerate",
+    "safetensors",
+    "tokenizers",
+)
 EAGER_ATTENTION_TOKENS = 512
 """Longest row for which a CPU does without fused attention."""
 SMALL_HIDDEN_SIZE = 512
@@ -81,6 +91,7 @@ def train(plan: Plan, place: Workplace, report: Report) -> Result:
         base_sha256=identity(plan),
         libraries={name: version(name) for name in LIBRARIES},
         settings=_circumstances(plan, schedule),
+        chat_template_sha256=template_sha256(plan.base_model),
     )
 
 
@@ -166,6 +177,7 @@ def _circumstances(plan: Plan, schedule: Schedule) -> dict[str, Any]:
         "precision": str(engine_dtype(plan.base_model)).removeprefix("torch."),
         "threads": torch.get_num_threads(),
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        "processor": processor_name(),
         "micro_batch_size": schedule.micro_batch_size,
         "total_steps": schedule.total_steps,
         "python": platform.python_version(),

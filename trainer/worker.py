@@ -63,7 +63,7 @@ class Worker:
             try:
                 await self._attempt(job_id, stage)
             except Unavailable as exc:
-                logger.warning("job %s waits for the database: %s", job_id, exc)
+                logger.warning("job %s waits: %s", job_id, exc)
                 await asyncio.sleep(RETRY_SECONDS)
             except NotFound as exc:
                 logger.warning("job %s cannot go on: %s", job_id, exc)
@@ -138,7 +138,7 @@ class Worker:
         if job.status is JobStatus.SUCCEEDED:
             await self._publisher.queue_evaluation(job)
         else:
-            self._publisher.withdraw(job_id)
+            await self._publisher.withdraw(job_id)
         self._place(job_id).remove()
 
     def _place(self, job_id: str) -> Workplace:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
 
-from service.stack import lora_memory
+from service.stack import lora_memory, remote_files
 from service.stack.preflight import has_cpu_engine
 
 Tensor = Any
@@ -24,9 +24,11 @@ _USER = "vllm.lora.punica_wrapper.punica_cpu"
 def install() -> None:
     """Put these routines in the place of vLLM's; vLLM calls it in each of its processes.
 
-    It is the one entry of ours that vLLM knows: `lora_memory` is installed from here, on any build.
+    It is the one entry of ours that vLLM knows: `lora_memory` and `remote_files` are installed from
+    here, on any build.
     """
     lora_memory.install()
+    remote_files.install()
     if not has_cpu_engine():
         return
     routines = {
