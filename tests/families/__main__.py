@@ -36,7 +36,8 @@ def _show(family: str) -> bool:
             return False
     version, probe = seen.version, seen.version.probe or {}
     figures = [f"{probe[name]:.4f}" if name in probe else "-" for name in _FIGURES]
-    told = version.reason or f"targets: {', '.join(seen.targets)}"
+    leaves = sorted({target.rpartition(".")[2] for target in seen.targets})
+    told = version.reason or f"targets: {', '.join(leaves)}"
     sys.stdout.write(_ROW.format(family, version.status, *figures, _since(started), told))
     sys.stdout.flush()
     return version.status is AdapterStatus.READY

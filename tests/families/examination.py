@@ -13,13 +13,15 @@ from pathlib import Path
 from registry.lifecycle import AdapterStatus, JobStatus
 from registry.records import AdapterVersion
 from tests.integration.trainer_bench import TrainerBench, trainer_bench
-from tests.serving import PATIENCE_SECONDS, Serving, service_over
+from tests.serving import Serving, service_over
 from tests.vllm_server import VllmServer
 
 ROWS = 44
 STEPS = {"n_epochs": 4, "batch_size": 8}
 """20 steps on the rows that are left to train on."""
 CONTEXT = 256
+PATIENCE_SECONDS = 600.0
+"""Longest time of the training, and of the examination: the machine may be busy."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +73,7 @@ async def examine(family: str, folder: Path) -> Seen:
 async def _train(bench: TrainerBench) -> str:
     await bench.add_job(ROWS, STEPS)
     bench.start()
-    job = await bench.until_over()
+    job = await bench.until_over(PATIENCE_SECONDS)
     assert job.status is JobStatus.SUCCEEDED, job.error
     bench.stop()
     return str(job.fine_tuned_model)
