@@ -62,13 +62,14 @@ async def list_models(
 @get("/{name:path}", guards=[_READERS], operation_class=_MODEL_OR_CARD)
 async def get_model(
     services: Parts, caller: Caller, name: FromPath[str], request: Request[Any, Any, Any]
-) -> ModelObject | AnthropicModel | Response[str]:
+) -> ModelObject | AnthropicModel:
     """Return one model; with `/card` after its name, an adapter version's card in Markdown."""
     wanted = name.removeprefix("/")
     models = await _models(services, caller)
     found = next((model for model in models if model.id == wanted), None)
     if found is None and wanted.endswith(_CARD):
-        return await _card(services, caller, wanted.removesuffix(_CARD))
+        # Sent as it is; `_MODEL_OR_CARD` describes it.
+        return await _card(services, caller, wanted.removesuffix(_CARD))  # type: ignore[return-value] # see above
     if found is None:
         raise NotFound("model", wanted)
     if shape_of(request.url.path, request.headers) is Shape.ANTHROPIC:
