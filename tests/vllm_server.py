@@ -61,12 +61,20 @@ class VllmServer:
             )
         deadline = time.monotonic() + START_SECONDS
         while not self._is_healthy():
-            if self._process.poll() is not None or time.monotonic() > deadline:
+            self.require_alive()
+            if time.monotonic() > deadline:
                 self.kill()
-                tail = self._log.read_text(errors="replace")[-3000:]
-                raise RuntimeError(f"vLLM did not start:\n{tail}")
+                raise RuntimeError(f"vLLM did not start:\n{self._tail()}")
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(timeout=_POLL_SECONDS)
+
+    def require_alive(self) -> None:
+        """Raise `RuntimeError` with the end of its log if it ended by itself."""
+        if self._process is not None and self._process.poll() is not None:
+            raise RuntimeError(f"vLLM ended:\n{self._tail()}")
+
+    def _tail(self) -> str:
+        return self._log.read_text(errors="replace")[-3000:]
 
     def kill(self) -> None:
         """Kill it with everything it started, at once."""

@@ -14,6 +14,7 @@ from registry import artifacts
 from registry.artifact_store import ArtifactStore
 from registry.artifacts import CARD, Manifest, sha256_of
 from registry.durable import write_file
+from registry.engine_layers import ENGINE_LAYERS
 from registry.errors import AdapterFault, Conflict, InvalidAdapter
 from registry.identifiers import adapter_name, new_id
 from registry.lifecycle import AdapterStatus
@@ -28,7 +29,6 @@ from service.importing.foundation import Foundation, find_folder, read_foundatio
 from service.importing.header import WEIGHTS, read_header
 from service.importing.probing import probe_rows
 from service.importing.weights import weight_faults
-from service.stack.programs import LORA_TARGET_MODULES
 
 
 class Request(Record, frozen=True, kw_only=True):
@@ -148,7 +148,7 @@ def examine(staged: Path, settings: Settings) -> _Examined:
     faults = [*configuration.faults_of(fields), *checks.tensor_faults(tensors)]
     _refuse(faults)
     lora, pairs = configuration.lora_of(fields), checks.pairs_of(tensors)
-    limits = Limits(max_rank=settings.max_lora_rank, target_modules=LORA_TARGET_MODULES)
+    limits = Limits(max_rank=settings.max_lora_rank, target_modules=ENGINE_LAYERS)
     _refuse(checks.fit_faults(pairs, lora, foundation, limits))
     _refuse(weight_faults(weights, pairs))
     return _Examined(lora=lora, pairs=pairs, foundation=foundation, base_folder=base_folder)

@@ -46,7 +46,7 @@ async def examine(family: str, folder: Path) -> Seen:
     """Train a family's adapter, publish it, and have it loaded and probed by the real vLLM.
 
     Raises:
-        RuntimeError: vLLM does not start with this model; its words are in it.
+        RuntimeError: vLLM does not start with this model, or dies; its words are in it.
     """
     base = write_base(family, folder)
     async with trainer_bench(folder / "data", base) as bench:
@@ -60,7 +60,7 @@ async def examine(family: str, folder: Path) -> Seen:
             async with service_over([], settings) as running:
                 version = await running.services.store.adapters.get(name)
                 if version.status is AdapterStatus.PUBLISHED:
-                    await _settled(running, name)
+                    await _settled(running, name, server)
                 version = await running.services.store.adapters.get(name)
         finally:
             server.kill()
@@ -79,9 +79,10 @@ async def _train(bench: TrainerBench) -> str:
     return str(job.fine_tuned_model)
 
 
-async def _settled(running: Serving, name: str) -> None:
+async def _settled(running: Serving, name: str, server: VllmServer) -> None:
     async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
+            server.require_alive()
             version = await running.services.store.adapters.get(name)
             if version.status is not AdapterStatus.PUBLISHED:
                 return
