@@ -51,7 +51,7 @@ def install() -> None:
     setattr(chooser, _CHOOSE, for_frozen_experts(getattr(chooser, _CHOOSE)))
 
 
-def for_frozen_experts(choose: Callable[[Any], Any]) -> Callable[[Any], Any]:
+def for_frozen_experts(choose: Callable[..., Any]) -> Callable[..., Any]:
     """Return `choose`, which picks the experts' routines as if there were no adapters.
 
     No adapter changes experts here: they are not among the target modules, and an import that has
@@ -59,10 +59,10 @@ def for_frozen_experts(choose: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """
 
     @wraps(choose)
-    def choose_without_adapters(config: Any) -> Any:  # noqa: ANN401 - vLLM's own types
-        frozen = copy(config)
+    def choose_without_adapters(moe_config: Any) -> Any:  # noqa: ANN401 - vLLM's own types
+        frozen = copy(moe_config)
         frozen.is_lora_enabled = False
-        return choose(frozen)
+        return choose(moe_config=frozen)
 
     return choose_without_adapters
 

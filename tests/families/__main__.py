@@ -35,7 +35,7 @@ def _show(family: str) -> bool:
             sys.stdout.write(_ROW.format(*line))
             return False
     version, probe = seen.version, seen.version.probe or {}
-    figures = [f"{probe[name]:.4f}" if name in probe else "-" for name in _FIGURES]
+    figures = [f"{probe[name]:.3g}" if name in probe else "-" for name in _FIGURES]
     leaves = sorted({target.rpartition(".")[2] for target in seen.targets})
     told = version.reason or f"targets: {', '.join(leaves)}"
     sys.stdout.write(_ROW.format(family, version.status, *figures, _since(started), told))

@@ -59,6 +59,6 @@ def test_without_adding_a_token_without_an_adapter_gets_zero(draw: torch.Generat
 def test_experts_are_chosen_as_if_there_were_no_adapters() -> None:
     """The engine's own configuration stays as it is."""
     config = SimpleNamespace(is_lora_enabled=True, experts=4)
-    choose = for_frozen_experts(lambda given: (given.is_lora_enabled, given.experts))
-    assert choose(config) == (False, 4)
+    choose = for_frozen_experts(lambda moe_config: vars(moe_config).copy())
+    assert choose(moe_config=config) == {"is_lora_enabled": False, "experts": 4}
     assert config.is_lora_enabled
