@@ -259,24 +259,27 @@ def _check_urls(variable: str, urls: Sequence[str], schemes: Sequence[str]) -> N
 
 
 def _check_bucket(url: str | None, endpoint: str | None) -> None:
+    for variable, value in (("URL", url), ("ENDPOINT", endpoint)):
+        if value is not None and urlsplit(value).username is not None:
+            raise ValueError(
+                f"GRAFTLINE_ARTIFACTS_{variable} holds a user name; put credentials into "
+                "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+            )
     if endpoint is not None and not _is_server(endpoint, ("http", "https")):
         raise ValueError(
             f"GRAFTLINE_ARTIFACTS_ENDPOINT: '{endpoint}' is no address of a server; write "
             "https://HOST:PORT, without a path"
         )
-    if url is None:
-        return
-    parts = urlsplit(url)
-    if parts.scheme != "s3" or not parts.hostname or parts.query or parts.fragment:
+    if url is not None and not _is_bucket(url):
         raise ValueError(
             f"GRAFTLINE_ARTIFACTS_URL: '{url}' is no address of a bucket; write "
             "s3://BUCKET or s3://BUCKET/PREFIX"
         )
-    if parts.username is not None:
-        raise ValueError(
-            "GRAFTLINE_ARTIFACTS_URL holds a user name; put credentials into AWS_ACCESS_KEY_ID and "
-            "AWS_SECRET_ACCESS_KEY"
-        )
+
+
+def _is_bucket(url: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme == "s3" and bool(parts.netloc) and not (parts.query or parts.fragment)
 
 
 def _is_server(url: str, schemes: Sequence[str]) -> bool:
