@@ -19,6 +19,7 @@ from registry.errors import TrainingFailed
 from registry.processor import has_fast_bfloat16
 from trainer.plan import Hyperparameters
 from trainer.protocol import Plan
+from trainer.targets import all_linear
 
 ENGINE_DTYPES = (torch.bfloat16, torch.float16)
 """What the engine computes in; a model stored in float32 is served in bfloat16. A processor without
@@ -70,7 +71,7 @@ def add_adapter(base: Any, hyperparameters: Hyperparameters) -> Any:  # noqa: AN
         r=hyperparameters.lora_rank,
         lora_alpha=hyperparameters.lora_alpha,
         lora_dropout=hyperparameters.lora_dropout,
-        target_modules="all-linear",
+        target_modules=all_linear(base),
         bias="none",
         task_type="CAUSAL_LM",
     )

@@ -15,8 +15,7 @@ from registry.artifact_store import ArtifactStore
 from registry.artifacts import CARD, Manifest
 from registry.blobs import Blobs
 from registry.durable import storage_errors, write_file
-from registry.engine_layers import ENGINE_LAYERS, ignored
-from registry.errors import NotFound, TrainingFailed
+from registry.errors import NotFound
 from registry.identifiers import adapter_name, new_id
 from registry.lifecycle import AdapterStatus, EvaluationStatus
 from registry.model_card import card_of
@@ -54,7 +53,6 @@ class Publisher:
         Raises:
             IllegalTransition: The job was cancelled meanwhile; nothing is recorded.
             StorageFull: The disk is full; nothing is recorded.
-            TrainingFailed: The engine would apply only a part of it.
             StoreAway: The artifact store does not answer; nothing is recorded.
         """
         now = int(time.time())
@@ -106,7 +104,6 @@ class Publisher:
         """Delete files that a job published and never recorded.
 
         Raises:
-            TrainingFailed: The engine would apply only a part of it.
             StoreAway: The artifact store does not answer.
         """
         await to_thread.run_sync(self._artifacts.withdraw, job_id)
@@ -145,7 +142,6 @@ class Publisher:
         )
         directory = job.id if step is None else f"{job.id}-step-{step}"
         staged = _stage(place.root / trained.folder, place.staged / directory)
-        _require_served(staged)
         manifest = _manifest(name, plan, result, trained)
         write_file(staged / CARD, card_of(manifest).encode())
         published = self._artifacts.publish(staged, directory, manifest)
@@ -172,21 +168,6 @@ def _stage(source: Path, staged: Path) -> Path:
         for path in source.iterdir():  # copytree would hide the error's number
             shutil.copyfile(path, staged / path.name)
     return staged
-
-
-def _require_served(staged: Path) -> None:
-    """Refuse an adapter of which the engine would silently apply only a part."""
-    config = msgspec.json.decode((staged / "adapter_config.json").read_bytes())
-    targets = config.get("target_modules")
-    lost = ignored(targets) if isinstance(targets, list) else []
-    if lost:
-        raise TrainingFailed(
-            "unsupported_target_modules",
-            f"The engine does not apply an adapter to {len(lost)} of the layers it was trained on, "
-            f"the first of them '{lost[0]}'. Name others in 'target_modules': it takes "
-            f"{', '.join(ENGINE_LAYERS)}, and no experts of a mixture.",
-            "training.target_modules",
-        )
 
 
 def _manifest(name: str, plan: Plan, result: Result, trained: TrainedVersion) -> Manifest:

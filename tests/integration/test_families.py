@@ -18,4 +18,5 @@ async def test_a_familys_adapter_is_served_as_it_was_trained(family: str, tmp_pa
     assert seen.version.status is AdapterStatus.READY, seen.version.reason
     probe = seen.version.probe or {}
     assert probe["effect_nats"] >= Settings().probe_min_effect_nats
-    assert probe["difference_nats"] <= Settings().probe_tolerance_nats
+    # Far below the tolerance, which a part that is not applied can stay below too.
+    assert probe["difference_nats"] <= 0.05 + 2 * probe["base_difference_nats"]

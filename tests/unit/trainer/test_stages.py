@@ -189,22 +189,6 @@ async def test_full_disk_while_publishing_shows_no_adapter(
     assert not list(settings.adapters_dir.glob("*"))
 
 
-async def test_layers_that_the_engine_ignores_are_refused(
-    worker: Worker, settings: Settings, store: Store
-) -> None:
-    """A part of an adapter that is silently not applied is worse than none."""
-    await worker.validate(JOB)
-    place = write_result(settings)
-    targets = ["model.layers.0.self_attn.q_proj", "model.layers.0.mlp.experts.3.up_proj"]
-    (place.final / "adapter_config.json").write_text(json.dumps({"target_modules": targets}))
-    await worker.train(JOB)
-    job = await store.jobs.get(JOB)
-    assert job.error is not None
-    assert job.error.code == "unsupported_target_modules"
-    assert "experts.3.up_proj" in job.error.message
-    assert not list(settings.adapters_dir.glob("*"))
-
-
 async def test_other_base_model_is_refused(
     worker: Worker, settings: Settings, store: Store
 ) -> None:
