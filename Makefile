@@ -10,6 +10,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 PEERS := build/peers
 # Options of the benchmarks, such as BENCH=--quick.
 BENCH ?=
+# Model families to try; all by default.
+FAMILIES ?=
 
 # The pure modules: every line and branch of them is covered by the fast tests.
 comma := ,
@@ -24,7 +26,7 @@ PURE := registry/chatdata.py registry/lifecycle.py \
 	service/fleet/placement.py \
 	trainer/judgement.py trainer/packing.py trainer/plan.py evals/compare.py evals/intervals.py evals/verdict.py
 
-.PHONY: help install demo up check test test-stack test-engine unit coverage bench-serving bench-engine bench-swaps bench-training clean
+.PHONY: help install demo up check test test-stack test-engine unit coverage families bench-serving bench-engine bench-swaps bench-training clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -67,6 +69,9 @@ coverage: $(READY) ## Branch coverage of the fast tests; the pure modules must b
 	bash deploy/test-tools.sh
 	$(BIN)/python -m pytest -m "not integration" -n 3 --dist loadfile --cov --cov-report=term
 	$(BIN)/coverage report --include=$(subst $(space),$(comma),$(strip $(PURE))) --fail-under=100
+
+families: $(READY) ## Every model family through the real vLLM; FAMILIES="phi3 olmoe" for some
+	$(BIN)/python -m tests.families $(FAMILIES)
 
 bench-serving: $(READY) $(PEERS)/.ready ## Graftline beside litellm and vllm-router, on a mock upstream
 	$(BIN)/python -m tests.benchmarks.serving $(BENCH)

@@ -4,11 +4,14 @@ It refuses to know how the weights came to be. Layout below the adapter root:
 
     <directory>/adapter_config.json
     <directory>/adapter_model.safetensors
-    <directory>/manifest.json             written last; without it there is no artifact
+    <directory>/README.md                 the model card
+    <directory>/manifest.json             without it there is no artifact
+    <directory>/model.sig                 the signature over all the others, where a key is set
 """
 
 import hashlib
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +20,12 @@ import msgspec
 from registry.durable import storage_errors, sync_directory, sync_tree, write_file
 from registry.errors import CorruptArtifact
 from registry.records import Record
+from registry.signing import SIGNATURE
 
 MANIFEST = "manifest.json"
+"""Name of the file that lists the others."""
+CARD = "README.md"
+"""Name of the model card."""
 _ALLOWED_SUFFIXES = frozenset({".json", ".safetensors", ".jinja", ".md", ".csv", ".txt"})
 
 
@@ -65,6 +72,13 @@ class Manifest(Record, frozen=True, kw_only=True):
     """Last losses and accuracies."""
     created_at: int
     """Unix time in seconds."""
+    plan: dict[str, Any] = msgspec.field(default_factory=dict)
+    """All that the training process was told, as in `trainer/protocol.py`: ids and hashes of the
+    files, hyperparameters, options, seed; empty for an import."""
+    chat_template_sha256: str | None = None
+    """Hash of the base tokenizer's chat template; none when it has none."""
+    parent: str | None = None
+    """The version that the training went on from; none when it began with the base model."""
     files: dict[str, str] = msgspec.field(default_factory=dict)
     """Hash of every file but the manifest, by its name."""
 
@@ -92,16 +106,23 @@ def identity_of_base(folder: Path) -> str:
     return whole.hexdigest()
 
 
-def publish(staged: Path, target: Path, manifest: Manifest) -> Published:
+def publish(
+    staged: Path,
+    target: Path,
+    manifest: Manifest,
+    sign: Callable[[Path], None] | None = None,
+) -> Published:
     """Move a finished folder to its final place, whole or not at all.
 
-    The hashes of the staged files are added to the manifest, which is written last. A target that
-    exists already with a valid manifest is left alone: publication is idempotent.
+    The hashes of the staged files are added to the manifest, which is written last, but for the
+    signature over all of them. A target that exists already with a valid manifest is left alone:
+    publication is idempotent.
 
     Args:
         staged: Folder with the files, on the same file system as `target`.
         target: Final folder.
         manifest: What to record; its `files` are filled in here.
+        sign: Writes the signature into the folder it is given, when a key is set.
 
     Raises:
         CorruptArtifact: `staged` holds a kind of file that is never published.
@@ -118,6 +139,9 @@ def publish(staged: Path, target: Path, manifest: Manifest) -> Published:
     with storage_errors(target):
         sync_tree(staged)
         write_file(staged / MANIFEST, msgspec.json.format(msgspec.json.encode(whole), indent=1))
+        if sign is not None:
+            sign(staged)
+            sync_tree(staged)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(target, ignore_errors=True)
         staged.rename(target)
@@ -144,7 +168,7 @@ def verify(directory: Path) -> Manifest:
         CorruptArtifact: A file is missing, altered, or not listed.
     """
     manifest = read_manifest(directory)
-    present = {path.name for path in directory.iterdir()} - {MANIFEST}
+    present = {path.name for path in directory.iterdir()} - {MANIFEST, SIGNATURE}
     if present != set(manifest.files):
         odd = ", ".join(sorted(present ^ set(manifest.files)))
         raise CorruptArtifact(directory.name, f"missing or unlisted files: {odd}")

@@ -18,6 +18,7 @@ It refuses to know HTTP: `service/problems.py` maps these to responses.
     │   └── MissingScope         the key lacks the scope
     ├── RateLimited          the key's limit of requests or tokens a minute is used up
     ├── Unavailable          a part is down; try again later
+    │   ├── StoreAway            the artifact store does not answer
     │   ├── Unreachable          no connection could be opened: nothing was sent
     │   ├── Declined             it said that it cannot begin now
     │   └── Interrupted          it went away before its answer was whole
@@ -26,6 +27,7 @@ It refuses to know HTTP: `service/problems.py` maps these to responses.
     │   └── PartTooLarge         a part of an upload beyond the limit
     ├── ArtifactError        files on disk are not what the manifest says
     │   ├── CorruptArtifact      a checksum or a file is wrong
+    │   │   └── UntrustedArtifact    no signature, or not one of the key we trust
     │   └── StorageFull          no room left while writing
     ├── EngineError          vLLM answered with an error; carries its status and body
     └── TrainingFailed       a job ended badly; carries the job's error code
@@ -271,6 +273,10 @@ class Unavailable(GraftlineError):
         return self.message
 
 
+class StoreAway(Unavailable):
+    """The artifact store does not answer, or lets nobody in; one version waits, nothing else."""
+
+
 class Unreachable(Unavailable):
     """No connection could be opened; nothing was sent, so another peer may be asked."""
 
@@ -329,6 +335,16 @@ class CorruptArtifact(ArtifactError):
 
     def __str__(self) -> str:
         return f"The artifact {self.path} is corrupt: {self.reason}."
+
+
+class UntrustedArtifact(CorruptArtifact):
+    """A version carries no signature, or none that the verification key fits."""
+
+    def __str__(self) -> str:
+        return (
+            f"The artifact {self.path} is refused: {self.reason}. GRAFTLINE_VERIFICATION_KEY must "
+            "be the public half of the key that signs (GRAFTLINE_SIGNING_KEY)."
+        )
 
 
 class StorageFull(ArtifactError):

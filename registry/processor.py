@@ -32,3 +32,13 @@ def knows_bfloat16(lines: Iterable[str]) -> bool:
             flags = frozenset(value.split())
             return flags >= _X86_NEEDS or flags >= _ARM_NEEDS
     return False
+
+
+def processor_name() -> str:
+    """Return what the processor calls itself; empty where the machine does not say."""
+    try:
+        lines = _CPUINFO.read_text().splitlines()
+    except OSError:
+        return ""
+    found = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(found, "")

@@ -74,6 +74,19 @@ class Settings(BaseSettings):
     """Largest file that `POST /v1/files` takes, in bytes."""
     max_adapter_bytes: int = Field(default=2 * 1024 * 1024 * 1024, ge=1)
     """Largest `adapter_model.safetensors` that `POST /v1/adapters` takes, in bytes."""
+    artifacts_url: str | None = None
+    """Where adapters are kept, such as `s3://bucket/prefix`; by default only in `data_dir`. With a
+    bucket `data_dir` is a cache of it. Credentials and region come from the usual `AWS_…`
+    variables."""
+    artifacts_endpoint: str | None = None
+    """URL of a server other than Amazon's that speaks its S3 interface, such as
+    `http://minio:9000`."""
+    signing_key: Path | None = None
+    """PEM file with the private key (elliptic curve P-256, P-384 or P-521) that signs every adapter
+    when it is published or imported; unsigned by default."""
+    verification_key: Path | None = None
+    """PEM file with the public key that the signature of an adapter must fit before it is loaded;
+    by default no signature is asked for."""
     max_loras: int = Field(default=4, ge=1)
     """Adapter versions the engine can use in one step: stable, candidate and those draining."""
     max_loaded_adapters: int = Field(default=64, ge=1)
@@ -181,6 +194,7 @@ class Settings(BaseSettings):
             _check_urls("GRAFTLINE_ENGINE_URL", self.engine_urls, ("http", "https"))
         if self.engine_dns is not None:
             _check_urls("GRAFTLINE_ENGINE_DNS", (_trimmed(self.engine_dns),), ("http",))
+        _check_bucket(self.artifacts_url, self.artifacts_endpoint)
         if self.runs_engines and self.engine_ports[-1] > MAX_PORT:
             raise ValueError(
                 f"GRAFTLINE_ENGINE_REPLICAS needs ports up to {self.engine_ports[-1]}; "
@@ -294,6 +308,30 @@ def _check_urls(variable: str, urls: Sequence[str], schemes: Sequence[str]) -> N
             )
     if len({urlsplit(url).netloc for url in urls}) < len(urls):
         raise ValueError(f"{variable} names one server twice; name each once")
+
+
+def _check_bucket(url: str | None, endpoint: str | None) -> None:
+    for variable, value in (("URL", url), ("ENDPOINT", endpoint)):
+        if value is not None and urlsplit(value).username is not None:
+            raise ValueError(
+                f"GRAFTLINE_ARTIFACTS_{variable} holds a user name; put credentials into "
+                "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+            )
+    if endpoint is not None and not _is_server(endpoint, ("http", "https")):
+        raise ValueError(
+            f"GRAFTLINE_ARTIFACTS_ENDPOINT: '{endpoint}' is no address of a server; write "
+            "https://HOST:PORT, without a path"
+        )
+    if url is not None and not _is_bucket(url):
+        raise ValueError(
+            f"GRAFTLINE_ARTIFACTS_URL: '{url}' is no address of a bucket; write "
+            "s3://BUCKET or s3://BUCKET/PREFIX"
+        )
+
+
+def _is_bucket(url: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme == "s3" and bool(parts.netloc) and not (parts.query or parts.fragment)
 
 
 def _is_server(url: str, schemes: Sequence[str]) -> bool:

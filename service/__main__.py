@@ -12,7 +12,9 @@ from typing import Any, cast
 
 import uvicorn
 
+from registry.errors import Invalid
 from registry.settings import Settings
+from registry.signing import check_keys
 from service import garbage
 from service.asgi import create_app
 from service.listening import serve
@@ -30,6 +32,10 @@ def main() -> None:
         format="%(asctime)s %(levelname)s %(name)s %(message)s",
         stream=sys.stderr,
     )
+    try:
+        check_keys(settings.signing_key, settings.verification_key)
+    except Invalid as exc:
+        sys.exit(str(exc))
     # uvicorn raises the signal again once it has stopped cleanly: that is then a success.
     signal.signal(signal.SIGTERM, _exit)
     signal.signal(signal.SIGINT, _exit)

@@ -1,9 +1,10 @@
-"""The `graftline` command: start the local stack, manage keys, show the settings.
+"""The `graftline` command: start the local stack, manage keys, bring adapters, train again.
 
 It refuses to know how any of it works, and imports nothing heavy: its first word comes at once.
 """
 
 import os
+import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -123,6 +124,27 @@ def show_version() -> None:
             typer.echo(f"{distribution} {version(distribution)}")
         except PackageNotFoundError:
             continue
+
+
+@app.command()
+def reproduce(
+    target: Annotated[
+        str, typer.Argument(help="A job, a version's name, its folder, or a manifest.json.")
+    ],
+    *,
+    data_dir: DataDir = None,
+) -> None:
+    """Train a version again from its manifest and the stored files; compare the bytes.
+
+    Ends with status 0 when they are the same; else with 1, saying what differs.
+    """
+    settings = read_settings(data_dir=data_dir and data_dir.absolute())
+    ended = subprocess.run(  # noqa: S603 - our own words
+        [sys.executable, "-m", "trainer.reproduce", target],
+        env=child_environment(settings),
+        check=False,
+    )
+    sys.exit(ended.returncode)
 
 
 @app.command(name="import")

@@ -32,6 +32,8 @@ BYTES = "application/octet-stream"
 """The media type of files."""
 EVENT_STREAM = "text/event-stream"
 """The media type of streams of server-sent events."""
+MARKDOWN = "text/markdown"
+"""The media type of model cards."""
 JSON = "application/json"
 """The media type of almost every body."""
 MULTIPART = "multipart/form-data"
@@ -107,7 +109,7 @@ def described(
     Args:
         body: The request's body by media type.
         answer: The successful answer by media type.
-        also: What the successful answer may be beside what the handler's type says.
+        also: Media types that the successful answer may have beside the one of its type.
         parameters: Parameters that the handler's signature does not name.
     """
 

@@ -4,12 +4,10 @@ It refuses to decide which step is next. Each step can be repeated after a crash
 """
 
 import logging
-import shutil
-from pathlib import Path
 
 from anyio import to_thread
 
-from registry.artifacts import MANIFEST, Manifest, sha256_of, verify
+from registry.artifact_store import ArtifactStore
 from registry.errors import (
     CorruptArtifact,
     EngineError,
@@ -39,6 +37,7 @@ class Grafting:
     def __init__(self, *, settings: Settings, store: Store, metrics: ServiceMetrics) -> None:
         self._settings = settings
         self._store = store
+        self._artifacts = ArtifactStore(settings)
         self._metrics = metrics
 
     async def perform(self, action: Action, replica: Replica) -> None:
@@ -50,6 +49,7 @@ class Grafting:
             Ineffective: A version that was served before changes nothing on this replica.
             Conflict: The version was moved by somebody else meanwhile.
             Unavailable: The replica or the database does not answer.
+            StoreAway: The files are not here, and the artifact store does not answer.
             OSError: Files could not be read.
         """
         version = action.version
@@ -70,16 +70,27 @@ class Grafting:
         Raises:
             IllegalTransition: Somebody else deleted it.
             Unavailable: The database does not answer; the next attempt finds no files and goes on.
+            StoreAway: The artifact store does not answer.
             OSError: Files could not be deleted.
         """
-        await to_thread.run_sync(_remove, self._root_of(version))
+        await to_thread.run_sync(self._artifacts.delete, version.directory)
         await self._store.adapters.move(version.name, AdapterStatus.DELETED)
         logger.info("deleted the files of %s", version.name)
 
+    async def forget(self, version: AdapterVersion) -> None:
+        """Delete this machine's copy of a version that another process deleted.
+
+        Raises:
+            OSError: Files could not be deleted.
+        """
+        await to_thread.run_sync(self._artifacts.forget, version.directory)
+
     async def _load(self, version: AdapterVersion, replica: Replica) -> None:
         try:
-            root = self._root_of(version)
-            await to_thread.run_sync(_verified, root, version.manifest_sha256)
+            root = self._artifacts.root_of(version.directory)
+            await to_thread.run_sync(
+                self._artifacts.bring, version.directory, version.manifest_sha256
+            )
             if version.name in replica.observed:  # under another path: not the bytes we mean
                 await self._unload(version, replica)
             await replica.engine.load(version.name, str(root))
@@ -145,13 +156,14 @@ class Grafting:
 
     def _note_examined(self, version: AdapterVersion, replica: Replica) -> None:
         # Only what is still observed: a request may have met a 404 while the probe ran.
-        path = str(self._root_of(version))
+        path = str(self._artifacts.root_of(version.directory))
         if replica.observed.get(version.name) == path:
             replica.examined[version.name] = path
 
     async def _probe(self, version: AdapterVersion, replica: Replica) -> ProbeFigures:
-        root = self._root_of(version)
-        manifest = await to_thread.run_sync(_verified, root, version.manifest_sha256)
+        manifest = await to_thread.run_sync(
+            self._artifacts.bring, version.directory, version.manifest_sha256
+        )
         return await measure(
             replica.baseline,
             base=self._settings.base_name,
@@ -183,13 +195,6 @@ class Grafting:
         )
         logger.warning("rejected %s: %s", version.name, reason)
 
-    def _root_of(self, version: AdapterVersion) -> Path:
-        adapters = self._settings.adapters_dir
-        root = adapters / version.directory
-        if adapters.resolve() not in root.resolve().parents:
-            raise CorruptArtifact(version.directory, "it lies outside the adapters' folder")
-        return root
-
 
 _NOT_FOUND = 404
 
@@ -198,15 +203,3 @@ async def _require_healthy(replica: Replica) -> None:
     """Blame the replica, not the adapter, when the replica is dying."""
     if not await replica.engine.is_healthy():
         raise Unavailable("engine", f"{replica.name} is not healthy.")
-
-
-def _verified(root: Path, manifest_sha256: str) -> Manifest:
-    manifest = verify(root)
-    if sha256_of(root / MANIFEST) != manifest_sha256:
-        raise CorruptArtifact(root.name, "the manifest is not the one that was recorded")
-    return manifest
-
-
-def _remove(root: Path) -> None:
-    if root.exists():
-        shutil.rmtree(root)

@@ -11,7 +11,14 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 
-from registry.errors import ArtifactError, Conflict, GraftlineError, NotFound, Unavailable
+from registry.errors import (
+    ArtifactError,
+    Conflict,
+    GraftlineError,
+    NotFound,
+    StoreAway,
+    Unavailable,
+)
 from registry.lifecycle import AdapterStatus
 from registry.records import AdapterVersion
 from registry.settings import Settings
@@ -65,7 +72,7 @@ class Reconciler:
         self._tenders: dict[Replica, Tender] = {}
         self._tasks: dict[Replica, asyncio.Task[None]] = {}
         self._idle_since: dict[str, float] = {}
-        self._known: frozenset[str] = frozenset()
+        self._known: Mapping[str, AdapterVersion] = {}
         self._kicked_at = float("-inf")
         self._woken = asyncio.Event()
         self._changed = asyncio.Condition()  # protects nothing; wakes the requests that wait
@@ -195,7 +202,7 @@ class Reconciler:
     async def _pass(self, group: asyncio.TaskGroup) -> None:
         self._follow_fleet(group)
         await self.refresh()
-        self._forget_deleted()
+        await self._forget_deleted()
         self.kick()
         await self._delete_drained()
 
@@ -217,10 +224,15 @@ class Reconciler:
                 self._tenders[replica] = tender
                 self._tasks[replica] = group.create_task(tender.run())
 
-    def _forget_deleted(self) -> None:
-        present = frozenset(self._routing.snapshot.versions)
-        for name in self._known - present:
+    async def _forget_deleted(self) -> None:
+        """Drop what is kept of versions that were deleted, here or by another process."""
+        present = self._routing.snapshot.versions
+        for name in self._known.keys() - present.keys():
             self._metrics.forget(name)
+            try:
+                await self._grafting.forget(self._known[name])
+            except (ArtifactError, OSError) as exc:
+                logger.warning("the copy of %s is not deleted: %s", name, exc)
         self._known = present
         self._demand.keep_only({*present, self._routing.snapshot.base})
 
@@ -236,7 +248,7 @@ class Reconciler:
                 continue
             try:
                 await self._grafting.delete(self._routing.snapshot.versions[name])
-            except (ArtifactError, Conflict, NotFound, OSError) as exc:
+            except (ArtifactError, StoreAway, Conflict, NotFound, OSError) as exc:
                 logger.warning("%s is not deleted: %s", name, exc)
                 self._metrics.reconcile_errors.inc()
         await self.announce()

@@ -5,6 +5,7 @@ It refuses to know how any part works, and starts none of them.
 
 from dataclasses import dataclass
 
+from registry.artifact_store import ArtifactStore
 from registry.blobs import Blobs
 from registry.settings import Settings
 from registry.store import Store
@@ -46,6 +47,8 @@ class Services:
     """Sends webhooks."""
     courier: Courier
     """Delivers what waits for webhooks."""
+    artifacts: ArtifactStore
+    """The files of adapters."""
     metrics: ServiceMetrics
     """What Prometheus reads."""
     fleet: Fleet

@@ -13,6 +13,7 @@ from registry.errors import (
     Conflict,
     EngineError,
     NotFound,
+    StoreAway,
     Unavailable,
 )
 from service.fleet.fleet import Fleet
@@ -25,7 +26,7 @@ from service.wanted import Action, Situation, actions
 MAX_BACKOFF_SECONDS = 60.0
 """Longest time between two attempts on a version that fails again and again."""
 
-_MENDABLE = (EngineError, ArtifactError, Ineffective, Conflict, NotFound, OSError)
+_MENDABLE = (EngineError, ArtifactError, StoreAway, Ineffective, Conflict, NotFound, OSError)
 """What may befall one version without touching the others; it is tried again later."""
 
 logger = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ import aiohttp
 import msgspec
 from aiohttp import ClientResponse, ClientSession, ClientTimeout
 
-from registry.errors import EngineError, Interrupted, Unavailable, Unreachable
+from registry.errors import EngineError, Interrupted, StoreAway, Unavailable, Unreachable
 from service.upstream.connection import Connection
 from service.upstream.pool import CONNECT_SECONDS, KEEPALIVE_SECONDS, ConnectionPool, PendingPost
 
@@ -142,12 +142,15 @@ class Engine:
 
         Raises:
             Unavailable: The engine does not answer.
+            StoreAway: Its host has no such files yet, and the artifact store does not answer it.
             EngineError: It refused: 400 (the name), 404 (no adapter there), 500 (anything else).
         """
         body = {"lora_name": name, "lora_path": path}
         try:
             await self._administer("/v1/load_lora_adapter", body)
         except EngineError as exc:
+            if exc.status == _UNAVAILABLE:  # the plugin `remote_files` answers so, vLLM never
+                raise StoreAway("artifact_store", exc.message) from exc
             if exc.status != _BAD_REQUEST or (await self.loaded()).get(name) != path:
                 raise
 
@@ -234,7 +237,7 @@ class Engine:
                 yield response
 
 
-_OK, _BAD_REQUEST, _NOT_FOUND = 200, 400, 404
+_OK, _BAD_REQUEST, _NOT_FOUND, _UNAVAILABLE = 200, 400, 404, 503
 _Kind = TypeVar("_Kind")
 
 

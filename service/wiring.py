@@ -8,6 +8,7 @@ from functools import partial
 
 from prometheus_client import CollectorRegistry
 
+from registry.artifact_store import ArtifactStore
 from registry.blobs import Blobs
 from registry.settings import Settings
 from registry.store import Store
@@ -78,6 +79,7 @@ def wire(settings: Settings, store: Store) -> Services:
         following=_following(settings, store, metrics),
         sender=sender,
         courier=_courier(settings, store, sender, metrics, sharing.process),
+        artifacts=ArtifactStore(settings),
         metrics=metrics,
         fleet=fleet,
         routing=routing,

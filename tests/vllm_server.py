@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -28,12 +29,13 @@ _OK = 200
 
 
 class VllmServer:
-    """A vLLM process on a port of its own."""
+    """A vLLM process on a port of its own; `options` are settings beside it."""
 
-    def __init__(self, log: Path, *, port: int | None = None) -> None:
+    def __init__(self, log: Path, *, port: int | None = None, **options: Any) -> None:
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._log = log
+        self._options = options
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -44,7 +46,7 @@ class VllmServer:
 
     def start(self) -> None:
         """Start it and return once it is healthy."""
-        settings = Settings(engine_port=self.port)
+        settings = Settings(engine_port=self.port, **self._options)
         program = engine_program(settings, host_here(()))
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
@@ -59,12 +61,20 @@ class VllmServer:
             )
         deadline = time.monotonic() + START_SECONDS
         while not self._is_healthy():
-            if self._process.poll() is not None or time.monotonic() > deadline:
+            self.require_alive()
+            if time.monotonic() > deadline:
                 self.kill()
-                tail = self._log.read_text(errors="replace")[-3000:]
-                raise RuntimeError(f"vLLM did not start:\n{tail}")
+                raise RuntimeError(f"vLLM did not start:\n{self._tail()}")
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(timeout=_POLL_SECONDS)
+
+    def require_alive(self) -> None:
+        """Raise `RuntimeError` with the end of its log if it ended by itself."""
+        if self._process is not None and self._process.poll() is not None:
+            raise RuntimeError(f"vLLM ended:\n{self._tail()}")
+
+    def _tail(self) -> str:
+        return self._log.read_text(errors="replace")[-3000:]
 
     def kill(self) -> None:
         """Kill it with everything it started, at once."""

@@ -15,10 +15,11 @@ from anyio import to_thread
 from prometheus_client import CollectorRegistry, start_http_server
 
 from registry.blobs import Blobs
-from registry.errors import LostLease, Unavailable
+from registry.errors import Invalid, LostLease, Unavailable
 from registry.lifecycle import JOB_MOVES, is_final
 from registry.liveness import keep_beating
 from registry.settings import Settings
+from registry.signing import check_keys
 from registry.store import Store, open_store
 from trainer.dispatch import Dispatcher, Stage
 from trainer.durable_queue import durable_queue
@@ -45,9 +46,10 @@ def main() -> None:
     )
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     try:
+        check_keys(settings.signing_key, None)
         with seat(settings.data_dir / "trainers") as name:
             asyncio.run(serve(settings, name))
-    except NoSeat as exc:
+    except (Invalid, NoSeat) as exc:
         sys.exit(str(exc))
     except ExceptionGroup as exc:
         if exc.subgroup(LostLease) is None:

@@ -15,6 +15,7 @@ from transformers import TrainingArguments, set_seed
 
 from registry.chatdata import Row
 from registry.errors import TrainingFailed
+from registry.processor import processor_name
 from trainer import checkpoints, run
 from trainer.adapter_trainer import AdapterTrainer, Layout
 from trainer.base_config import read_shape
@@ -30,13 +31,22 @@ from trainer.language_model import (
     load_base,
     load_tokenizer,
     save_adapter,
+    template_sha256,
 )
 from trainer.protocol import Notice, Plan, Result
 from trainer.run import Material, Schedule
 from trainer.stopping import Stopped, Stopping
 from trainer.workplace import Workplace
 
-LIBRARIES = ("torch", "transformers", "peft", "accelerate", "safetensors", "tokenizers")
+LIBRARIES = (
+    "graftline",
+    "torch",
+    "transformers",
+    "peft",
+    "accelerate",
+    "safetensors",
+    "tokenizers",
+)
 SMALL_HIDDEN_SIZE = 512
 """Width below which one thread is faster than several: at 192, a step of 8 rows of 100 tokens took
 0.12 s on one thread and 0.21 s on two."""
@@ -120,6 +130,7 @@ def _result(
         base_sha256=identity(plan),
         libraries={name: version(name) for name in LIBRARIES},
         settings=_circumstances(plan, schedule, trainer),
+        chat_template_sha256=template_sha256(plan.base_model),
     )
 
 
@@ -204,6 +215,7 @@ def _circumstances(plan: Plan, schedule: Schedule, trainer: AdapterTrainer) -> d
         "precision": str(engine_dtype(plan.base_model)).removeprefix("torch."),
         "threads": torch.get_num_threads(),
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        "processor": processor_name(),
         "processes": trainer.args.world_size,
         "micro_batch_tokens": trainer.layout.tokens,
         "packing": trainer.layout.packing,

@@ -11,6 +11,7 @@ from trainer.batches import Example
 from trainer.language_model import engine_dtype, load_adapter, load_base
 from trainer.measuring import choose_probe_examples, probe
 from trainer.protocol import HistoryRow, TrainedVersion
+from trainer.targets import require_served
 from trainer.workplace import Workplace
 
 _EVENT_NAMES = {"train_accuracy": "train_mean_token_accuracy"}
@@ -54,6 +55,7 @@ def gather(
     found = []
     for folder in [*folders, place.final]:
         is_final = folder == place.final
+        require_served(folder)
         done = step if is_final else _step_of(folder)
         adapted = load_adapter(base, folder)
         found.append(

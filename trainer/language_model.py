@@ -4,6 +4,7 @@ It refuses to know rows and how the weights are trained.
 """
 
 import shutil
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from registry.errors import TrainingFailed
 from registry.processor import has_fast_bfloat16
 from trainer.plan import Hyperparameters
 from trainer.protocol import Plan
+from trainer.targets import all_linear
 
 ENGINE_DTYPES = (torch.bfloat16, torch.float16)
 """What the engine computes in; a model stored in float32 is served in bfloat16. A processor without
@@ -69,7 +71,7 @@ def add_adapter(base: Any, hyperparameters: Hyperparameters) -> Any:  # noqa: AN
         r=hyperparameters.lora_rank,
         lora_alpha=hyperparameters.lora_alpha,
         lora_dropout=hyperparameters.lora_dropout,
-        target_modules="all-linear",
+        target_modules=all_linear(base),
         bias="none",
         task_type="CAUSAL_LM",
     )
@@ -107,6 +109,12 @@ def identity(plan: Plan) -> str:
     if not folder.exists():
         folder = Path(cached_file(plan.base_model, "config.json")).parent
     return identity_of_base(folder)
+
+
+def template_sha256(base_model: str) -> str | None:
+    """Return the hash of the tokenizer's chat template; none when it has none."""
+    template = load_tokenizer(base_model).chat_template
+    return None if template is None else sha256(msgspec.json.encode(template)).hexdigest()
 
 
 def _unavailable(base_model: str, exc: Exception) -> TrainingFailed:

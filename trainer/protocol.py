@@ -115,6 +115,8 @@ class Result(Record, frozen=True, kw_only=True, tag="result"):
     """Versions of the libraries that took part."""
     settings: dict[str, Any]
     """What else decides the weights: precision, threads, device."""
+    chat_template_sha256: str | None = None
+    """Hash of the tokenizer's chat template; none when it has none."""
 
 
 class Failure(Record, frozen=True, kw_only=True, tag="failure"):
@@ -145,3 +147,10 @@ def decode_outcome(content: bytes) -> Outcome:
 def decode_plan(content: bytes) -> Plan:
     """Return the plan of a job."""
     return msgspec.json.decode(content, type=Plan)
+
+
+def portable_plan(plan: Plan) -> dict[str, Any]:
+    """Return a plan as a manifest keeps it: nothing in it is this machine's own business."""
+    portable = msgspec.structs.replace(plan, base_model=plan.base_name)
+    fields: dict[str, Any] = msgspec.to_builtins(portable)
+    return fields

@@ -11,13 +11,14 @@ from pathlib import Path
 import msgspec
 from anyio import to_thread
 
-from registry import artifacts
-from registry.artifacts import Manifest
+from registry.artifact_store import ArtifactStore
+from registry.artifacts import CARD, Manifest
 from registry.blobs import Blobs
-from registry.durable import storage_errors
+from registry.durable import storage_errors, write_file
 from registry.errors import NotFound
 from registry.identifiers import adapter_name, new_id
 from registry.lifecycle import AdapterStatus, EvaluationStatus
+from registry.model_card import card_of
 from registry.policy import Policy
 from registry.records import (
     AdapterVersion,
@@ -31,7 +32,7 @@ from registry.settings import Settings
 from registry.store import Store
 from trainer.journal import derived_id, message
 from trainer.plan import manifest_hyperparameters
-from trainer.protocol import Plan, Result, TrainedVersion
+from trainer.protocol import Plan, Result, TrainedVersion, portable_plan
 from trainer.results import as_csv
 from trainer.workplace import Workplace
 
@@ -40,9 +41,9 @@ class Publisher:
     """Makes a job's adapters visible, all of them or none. Every step may run twice."""
 
     def __init__(self, settings: Settings, store: Store, blobs: Blobs) -> None:
-        self._settings = settings
         self._store = store
         self._blobs = blobs
+        self._artifacts = ArtifactStore(settings)
 
     async def publish(
         self,
@@ -59,6 +60,7 @@ class Publisher:
             IllegalTransition: The job was cancelled or paused meanwhile; nothing is recorded.
             LostLease: `holder` is named and lost the lease to work on the job; nothing is recorded.
             StorageFull: The disk is full; nothing is recorded.
+            StoreAway: The artifact store does not answer; nothing is recorded.
         """
         now = int(time.time())
         results_file = await self._store_results(job, result)
@@ -106,10 +108,13 @@ class Publisher:
             )
         )
 
-    def withdraw(self, job_id: str) -> None:
-        """Delete files that a job published and never recorded."""
-        for directory in self._settings.adapters_dir.glob(f"{job_id}*"):
-            shutil.rmtree(directory, ignore_errors=True)
+    async def withdraw(self, job_id: str) -> None:
+        """Delete files that a job published and never recorded.
+
+        Raises:
+            StoreAway: The artifact store does not answer.
+        """
+        await to_thread.run_sync(self._artifacts.withdraw, job_id)
 
     async def _store_results(self, job: FineTuningJob, result: Result) -> DataFile:
         content = as_csv(result.history)
@@ -145,9 +150,9 @@ class Publisher:
         )
         directory = job.id if step is None else f"{job.id}-step-{step}"
         staged = _stage(place.root / trained.folder, place.staged / directory)
-        published = artifacts.publish(
-            staged, self._settings.adapters_dir / directory, _manifest(name, plan, result, trained)
-        )
+        manifest = _manifest(name, plan, result, trained)
+        write_file(staged / CARD, card_of(manifest).encode())
+        published = self._artifacts.publish(staged, directory, manifest)
         return AdapterVersion(
             name=name,
             project=job.project,
@@ -189,6 +194,8 @@ def _manifest(name: str, plan: Plan, result: Result, trained: TrainedVersion) ->
         probe=trained.probe,
         metrics=trained.metrics,
         created_at=int(time.time()),
+        plan=portable_plan(plan),
+        chat_template_sha256=result.chat_template_sha256,
     )
 
 

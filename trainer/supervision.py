@@ -70,17 +70,20 @@ class TrainingChild:
 
 
 @asynccontextmanager
-async def training_child(settings: Settings, folder: Path) -> AsyncIterator[TrainingChild]:
+async def training_child(
+    settings: Settings, folder: Path, extra: Mapping[str, str] | None = None
+) -> AsyncIterator[TrainingChild]:
     """Run a training child while the block lasts.
 
     It has a session of its own, so that a signal to the trainer's process group is not taken for
-    the child's own death; the kernel ends it when the trainer dies.
+    the child's own death; the kernel ends it when the trainer dies. `extra` are variables beside
+    the usual ones.
     """
     process = await asyncio.create_subprocess_exec(
         *_command(settings.training_gpus, folder),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
-        env=child_variables(settings),
+        env={**child_variables(settings), **(extra or {})},
         start_new_session=True,
         limit=LINE_BYTES,
     )

@@ -75,7 +75,7 @@ class Worker:
                 async with self._tenure.of(job_id):
                     await self._attempt(job_id, attempt, stage)
             except Unavailable as exc:
-                logger.warning("job %s waits for the database: %s", job_id, exc)
+                logger.warning("job %s waits: %s", job_id, exc)
                 await asyncio.sleep(RETRY_SECONDS)
             except NotFound as exc:
                 logger.warning("job %s cannot go on: %s", job_id, exc)
@@ -167,7 +167,7 @@ class Worker:
         if job.status is JobStatus.SUCCEEDED:
             await self._publisher.queue_evaluation(job)
         else:
-            self._publisher.withdraw(job_id)
+            await self._publisher.withdraw(job_id)
         self._place(job_id).remove()
 
     def _place(self, job_id: str) -> Workplace:

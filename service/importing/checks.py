@@ -6,6 +6,7 @@ It refuses to know files: names, types and shapes come in.
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
+from registry.engine_layers import is_expert
 from registry.errors import AdapterFault
 from registry.records import Record
 from service.importing.configuration import Lora
@@ -89,6 +90,7 @@ def fit_faults(
     return [
         *_rank_faults(pairs, lora, limits),
         *_target_faults(pairs, limits),
+        *_expert_faults(pairs),
         *_base_faults([p for p in pairs if _leaf(p) in limits.target_modules], foundation),
     ]
 
@@ -163,6 +165,16 @@ def _target_faults(pairs: Sequence[Pair], limits: Limits) -> list[AdapterFault]:
         )
         for leaf in outside
     ]
+
+
+def _expert_faults(pairs: Sequence[Pair]) -> list[AdapterFault]:
+    """Return a fault when experts are adapted: the engine would take it and apply nothing there."""
+    adapted = [pair for pair in pairs if is_expert(pair.module)]
+    if not adapted:
+        return []
+    message = f"It adapts experts of a mixture ({len(adapted)}), which stay as they are here."
+    remedy = "Train again with the attention's layers alone (q_proj, k_proj, v_proj, o_proj)."
+    return [_fault(adapted[0].a.name, message, remedy)]
 
 
 def _base_faults(pairs: Sequence[Pair], foundation: Foundation) -> list[AdapterFault]:

@@ -4,7 +4,6 @@ It refuses to know how the files came here, and leaves nothing half done.
 """
 
 import hashlib
-import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,11 +11,14 @@ from pathlib import Path
 from anyio import to_thread
 
 from registry import artifacts
-from registry.artifacts import Manifest, sha256_of
+from registry.artifact_store import ArtifactStore
+from registry.artifacts import CARD, Manifest, sha256_of
 from registry.durable import write_file
+from registry.engine_layers import ENGINE_LAYERS
 from registry.errors import AdapterFault, Conflict, InvalidAdapter
 from registry.identifiers import adapter_name, new_id
 from registry.lifecycle import AdapterStatus
+from registry.model_card import card_of
 from registry.records import AdapterVersion, Record
 from registry.settings import Settings
 from registry.store import Store
@@ -27,7 +29,6 @@ from service.importing.foundation import Foundation, find_folder, read_foundatio
 from service.importing.header import WEIGHTS, read_header
 from service.importing.probing import probe_rows
 from service.importing.weights import weight_faults
-from service.stack.programs import LORA_TARGET_MODULES
 
 
 class Request(Record, frozen=True, kw_only=True):
@@ -63,16 +64,20 @@ class Importer:
     def __init__(self, settings: Settings, store: Store) -> None:
         self._settings = settings
         self._store = store
+        self._artifacts = ArtifactStore(settings)
 
     async def publish(self, staged: Path, request: Request) -> Imported:
         """Check and publish the two files in `staged`; it is moved away or left as it is.
 
         Raises:
             InvalidAdapter: With every fault, up to a limit.
-            Conflict: The project has the same bytes already.
+            Conflict: The project has the same bytes already, or imports would be refused for want
+                of a signature.
             Unavailable: The base model or the database cannot be read.
             StorageFull: The disk is full; nothing is visible.
+            StoreAway: The artifact store does not answer; nothing is visible there.
         """
+        self._require_signature()
         examined = await to_thread.run_sync(examine, staged, self._settings)
         version, same_bytes = await to_thread.run_sync(
             self._publish_files, staged, request, examined
@@ -81,10 +86,16 @@ class Importer:
             await self._store.adapters.add_import(version, same_bytes=same_bytes)
         except Conflict:
             # After any other fault the record may be there all the same: `sweep` looks later.
-            target = self._settings.adapters_dir / version.directory
-            await to_thread.run_sync(shutil.rmtree, target)
+            await to_thread.run_sync(self._artifacts.delete, version.directory)
             raise
         return Imported(version=version, notices=_notices(examined))
+
+    def _require_signature(self) -> None:
+        if self._settings.verification_key is not None and self._settings.signing_key is None:
+            raise Conflict(
+                "This service loads signed adapters only (GRAFTLINE_VERIFICATION_KEY) and has no "
+                "key to sign an import with. Set GRAFTLINE_SIGNING_KEY."
+            )
 
     def _publish_files(
         self, staged: Path, request: Request, examined: _Examined
@@ -100,11 +111,9 @@ class Importer:
         name = adapter_name(
             base=base_name, project=request.project, suffix=request.suffix, job_id=unique
         )
-        published = artifacts.publish(
-            staged,
-            self._settings.adapters_dir / directory,
-            _manifest(name, examined, self._settings),
-        )
+        manifest = _manifest(name, examined, self._settings)
+        write_file(staged / CARD, card_of(manifest).encode())
+        published = self._artifacts.publish(staged, directory, manifest)
         version = AdapterVersion(
             name=name,
             project=request.project,
@@ -139,7 +148,7 @@ def examine(staged: Path, settings: Settings) -> _Examined:
     faults = [*configuration.faults_of(fields), *checks.tensor_faults(tensors)]
     _refuse(faults)
     lora, pairs = configuration.lora_of(fields), checks.pairs_of(tensors)
-    limits = Limits(max_rank=settings.max_lora_rank, target_modules=LORA_TARGET_MODULES)
+    limits = Limits(max_rank=settings.max_lora_rank, target_modules=ENGINE_LAYERS)
     _refuse(checks.fit_faults(pairs, lora, foundation, limits))
     _refuse(weight_faults(weights, pairs))
     return _Examined(lora=lora, pairs=pairs, foundation=foundation, base_folder=base_folder)

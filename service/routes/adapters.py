@@ -12,8 +12,8 @@ from litestar import Request, Router, get, post
 from litestar.openapi.spec import OpenAPIType, Schema
 from litestar.params import FromPath
 
-from registry.artifacts import Manifest, read_manifest
-from registry.errors import CorruptArtifact, Invalid, NotFound, TooLarge
+from registry.artifacts import Manifest
+from registry.errors import CorruptArtifact, Invalid, NotFound, StoreAway, TooLarge
 from registry.records import AdapterVersion, ApiKey, Purpose, Scope
 from service.auth import needs
 from service.context import After, Caller, Limit, Parts
@@ -112,9 +112,7 @@ async def get_adapter(services: Parts, caller: Caller, name: FromPath[str]) -> A
     """Return an adapter version with its manifest."""
     wanted = name.removeprefix("/")
     version = await services.store.adapters.get(wanted, project=caller.project)
-    manifest = await to_thread.run_sync(
-        _manifest, services.settings.adapters_dir / version.directory
-    )
+    manifest = await to_thread.run_sync(_manifest, services, version)
     return _object(services, version, manifest)
 
 
@@ -150,10 +148,10 @@ def _object(
     )
 
 
-def _manifest(directory: Path) -> Manifest | None:
+def _manifest(services: Services, version: AdapterVersion) -> Manifest | None:
     try:
-        return read_manifest(directory)
-    except CorruptArtifact:
+        return services.artifacts.manifest(version.directory, version.manifest_sha256)
+    except (CorruptArtifact, StoreAway):
         return None
 
 

@@ -6,18 +6,20 @@ It refuses to know whether the engine holds a model now.
 from pathlib import Path
 from typing import Any
 
-from litestar import Request, Router, delete, get
+from anyio import to_thread
+from litestar import Request, Response, Router, delete, get
 from litestar.enums import ParamType
 from litestar.openapi.spec import OpenAPIType, Parameter, Schema
 from litestar.params import FromPath
 
-from registry.errors import Invalid, NotFound
+from registry.errors import CorruptArtifact, Invalid, NotFound
 from registry.lifecycle import AdapterStatus
+from registry.model_card import card_of
 from registry.records import ANY_PROJECT, ApiKey, Scope
 from registry.settings import Settings
 from service.auth import needs, needs_any
 from service.context import Caller, Parts
-from service.description import described, may
+from service.description import MARKDOWN, described, may
 from service.dialects.shapes import VERSION_HEADER, Shape, shape_of
 from service.services import Services
 from service.wire.anthropic import AnthropicModel, AnthropicModels, model_of
@@ -25,15 +27,19 @@ from service.wire.lists import Deleted, ListOf
 from service.wire.models import ModelObject
 
 _USABLE = (AdapterStatus.PUBLISHED, AdapterStatus.READY)
-_ANY_CLIENT = described(
-    parameters=[
-        Parameter(
-            VERSION_HEADER,
-            ParamType.HEADER,
-            Schema(type=OpenAPIType.STRING),
-            description="With it, answers and errors have the shape of Anthropic's API.",
-        )
-    ]
+_VERSION = [
+    Parameter(
+        VERSION_HEADER,
+        ParamType.HEADER,
+        Schema(type=OpenAPIType.STRING),
+        description="With it, answers and errors have the shape of Anthropic's API.",
+    )
+]
+_ANY_CLIENT = described(parameters=_VERSION)
+_CARD = "/card"
+_MODEL_OR_CARD = described(
+    parameters=_VERSION,
+    also={MARKDOWN: Schema(type=OpenAPIType.STRING, description="With `/card`.")},
 )
 _READERS = needs_any(Scope.INFERENCE, Scope.TRAINING)
 
@@ -53,14 +59,17 @@ async def list_models(
     return AnthropicModels(data=cards, first_id=models[0].id, last_id=models[-1].id)
 
 
-@get("/{name:path}", guards=[_READERS], operation_class=_ANY_CLIENT)
+@get("/{name:path}", guards=[_READERS], operation_class=_MODEL_OR_CARD)
 async def get_model(
     services: Parts, caller: Caller, name: FromPath[str], request: Request[Any, Any, Any]
 ) -> ModelObject | AnthropicModel:
-    """Return one model."""
+    """Return one model; with `/card` after its name, an adapter version's card in Markdown."""
     wanted = name.removeprefix("/")
     models = await _models(services, caller)
     found = next((model for model in models if model.id == wanted), None)
+    if found is None and wanted.endswith(_CARD):
+        # Sent as it is; `_MODEL_OR_CARD` describes it.
+        return await _card(services, caller, wanted.removesuffix(_CARD))  # type: ignore[return-value] # see above
     if found is None:
         raise NotFound("model", wanted)
     if shape_of(request.url.path, request.headers) is Shape.ANTHROPIC:
@@ -101,6 +110,20 @@ async def _models(services: Services, caller: ApiKey) -> list[ModelObject]:
         for deployment in await services.store.deployments.of(project)
     ]
     return [_base_model(services.settings), *versions, *deployments]
+
+
+async def _card(services: Services, caller: ApiKey, name: str) -> Response[str]:
+    """Return the card of an adapter version, with its newest exam."""
+    project = None if caller.project == ANY_PROJECT else caller.project
+    version = await services.store.adapters.get(name, project=project)
+    try:
+        manifest = await to_thread.run_sync(
+            services.artifacts.manifest, version.directory, version.manifest_sha256
+        )
+    except CorruptArtifact as exc:
+        raise NotFound("model card", name) from exc
+    exams = await services.store.evaluations.latest(name)
+    return Response(card_of(manifest, exams[-1] if exams else None), media_type=MARKDOWN)
 
 
 def _base_model(settings: Settings) -> ModelObject:

@@ -4,14 +4,17 @@ It refuses to be loaded where that build is not. vLLM marks a token without an a
 -1, and its CPU routines look that up in the stack of adapters like any other: they find the last
 slot. As soon as every slot is taken, a request to the base model that shares a step with an
 adapter's request is answered with the adapter in that slot (docs/decisions/007). They also copy an
-adapter's weights once for every token; here each adapter's tokens are multiplied together.
+adapter's weights once for every token; here each adapter's tokens are multiplied together. And for
+mixtures of experts vLLM chooses, as soon as adapters are allowed, routines that only a GPU has.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from copy import copy
+from functools import wraps
 from importlib import import_module
 from typing import Any
 
-from service.stack import lora_memory
+from service.stack import lora_memory, remote_files
 from service.stack.preflight import has_cpu_engine
 
 Tensor = Any
@@ -19,14 +22,18 @@ Tensor = Any
 
 _OPS = "vllm.lora.ops.torch_ops.lora_ops"
 _USER = "vllm.lora.punica_wrapper.punica_cpu"
+_CHOOSER = "vllm.model_executor.layers.fused_moe.unquantized_fused_moe_method"
+_CHOOSE = "select_unquantized_moe_backend"
 
 
 def install() -> None:
     """Put these routines in the place of vLLM's; vLLM calls it in each of its processes.
 
-    It is the one entry of ours that vLLM knows: `lora_memory` is installed from here, on any build.
+    It is the one entry of ours that vLLM knows: `lora_memory` and `remote_files` are installed from
+    here, on any build.
     """
     lora_memory.install()
+    remote_files.install()
     if not has_cpu_engine():
         return
     routines = {
@@ -40,6 +47,24 @@ def install() -> None:
             if not hasattr(module, routine):
                 raise RuntimeError(f"{name} has no {routine}: this vLLM is not the one we know.")
             setattr(module, routine, ours)
+    chooser = import_module(_CHOOSER)
+    setattr(chooser, _CHOOSE, for_frozen_experts(getattr(chooser, _CHOOSE)))
+
+
+def for_frozen_experts(choose: Callable[..., Any]) -> Callable[..., Any]:
+    """Return `choose`, which picks the experts' routines as if there were no adapters.
+
+    No adapter changes experts here: they are not among the target modules, and an import that has
+    any is refused.
+    """
+
+    @wraps(choose)
+    def choose_without_adapters(moe_config: Any) -> Any:  # noqa: ANN401 - vLLM's own types
+        frozen = copy(moe_config)
+        frozen.is_lora_enabled = False
+        return choose(moe_config=frozen)
+
+    return choose_without_adapters
 
 
 def bgmv_shrink(

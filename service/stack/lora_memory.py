@@ -17,7 +17,7 @@ from typing import Any
 logger = logging.getLogger("vllm.graftline")  # vLLM shows its own loggers alone
 
 _WORKER, _MANAGER, _READ = "vllm.lora.worker_manager", "WorkerLoRAManager", "_load_adapter"
-_SERVING, _MODELS, _UNLOAD = (
+SERVING, MODELS, _UNLOAD = (
     "vllm.entrypoints.openai.models.serving",
     "OpenAIServingModels",
     "unload_lora_adapter",
@@ -30,9 +30,9 @@ Unload = Callable[[Any, Any], Awaitable[Any]]
 
 def install() -> None:
     """Wrap vLLM's routines in this process; one that serves no HTTP has only the first."""
-    _wrap(import_module(_WORKER), _MANAGER, _READ, copied)
-    if (serving := sys.modules.get(_SERVING)) is not None:
-        _wrap(serving, _MODELS, _UNLOAD, released)
+    wrap(import_module(_WORKER), _MANAGER, _READ, copied)
+    if (serving := sys.modules.get(SERVING)) is not None:
+        wrap(serving, MODELS, _UNLOAD, released)
 
 
 def copied(read: Read) -> Read:
@@ -71,13 +71,14 @@ def _copy(layer: Any, name: str) -> None:  # noqa: ANN401 - vLLM's own types
         setattr(layer, name, weight.clone())
 
 
-def _wrap(
+def wrap(
     module: ModuleType, owner: str, routine: str, wrapper: Callable[[Any], Callable[..., Any]]
 ) -> None:
+    """Put a wrapper around a routine of a class, once; what has another name is told in the log."""
     found = getattr(getattr(module, owner, None), routine, None)
     if found is None:
         logger.warning(
-            "%s.%s has no %s: adapters' files must not change while they are loaded.",
+            "%s.%s has no %s: adapters' files must lie here and not change while they are loaded.",
             module.__name__,
             owner,
             routine,

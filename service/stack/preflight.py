@@ -16,6 +16,7 @@ from filelock import FileLock, Timeout
 from registry.errors import Conflict, Invalid, Unavailable
 from registry.processor import has_fast_bfloat16
 from registry.settings import Settings
+from registry.signing import check_keys
 from service.stack.ports import check_ports, claims_of
 from service.stack.programs import Host
 
@@ -43,7 +44,7 @@ def check(settings: Settings) -> None:
 
     Raises:
         Unavailable: vLLM, or a library it links, is not installed.
-        Invalid: The base model is a folder without a model.
+        Invalid: The base model is a folder without a model, or a key for signatures is none.
         Conflict: A port is taken.
     """
     if settings.runs_engines:
@@ -51,6 +52,7 @@ def check(settings: Settings) -> None:
         if has_cpu_engine():
             _check_engine_links()
     _check_base(settings.base_model)
+    check_keys(settings.signing_key, settings.verification_key)
     check_ports(claims_of(settings))
 
 

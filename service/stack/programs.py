@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from registry.engine_layers import ENGINE_LAYERS
 from registry.settings import Settings
 
 ENGINE = "engine"
@@ -17,12 +18,6 @@ SPARE_ADAPTERS = 1024
 """Adapters that the engine may keep in memory beyond `max_loaded_adapters`, since what deployments
 name may exceed it. Only those that are loaded take any."""
 _STOP_MARGIN_SECONDS = 10
-LORA_TARGET_MODULES = (
-    *("q_proj", "k_proj", "v_proj", "o_proj", "qkv_proj", "out_proj", "query_key_value", "dense"),
-    *("gate_proj", "up_proj", "down_proj", "gate_up_proj", "fc1", "fc2"),
-)
-"""The linear layers an adapter may change: all but `lm_head`. With `lm_head` among them vLLM's CPU
-engine dies when a request for prompt log-probabilities shares a step with another request."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +120,7 @@ def _engine_command(settings: Settings, host: Host, port: int) -> Sequence[str]:
         *("--max-cpu-loras", str(_kept_adapters(settings))),
         *("--max-lora-rank", str(settings.max_lora_rank)),
         *("--max-model-len", str(settings.max_model_len)),
-        *("--lora-target-modules", *LORA_TARGET_MODULES),
+        *("--lora-target-modules", *ENGINE_LAYERS),
     ]
     if host.cpu_engine:
         command.append("--enforce-eager")

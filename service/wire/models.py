@@ -67,7 +67,8 @@ class AdapterObject(msgspec.Struct, frozen=True, kw_only=True):
     probe: dict[str, Any] | None
     """What the effect probe measured in the engine."""
     manifest: Manifest | None = None
-    """What it is and how to make it again; null in lists, or when its files are gone."""
+    """What it is and how to make it again; null in lists, or when its files are gone or
+    cannot be reached."""
     notices: list[str] | None = None
     """In the answer to an import: what was noticed but is no fault, such as files left behind."""
 

@@ -83,6 +83,15 @@ def test_a_layer_the_engine_does_not_adapt_is_refused(tmp_path: Path, leaf: str)
     assert f"'{leaf}' is adapted" in refused(tmp_path, weights)
 
 
+def test_experts_of_a_mixture_are_refused(tmp_path: Path) -> None:
+    """The engine would apply the rest of it, and nobody would notice."""
+    weights = tensors()
+    stem = "base_model.model.model.layers.0.mlp.experts.1.gate_proj"
+    weights[f"{stem}.lora_A.weight"] = np.ones((8, 192), np.float32)
+    weights[f"{stem}.lora_B.weight"] = np.ones((512, 8), np.float32)
+    assert "experts of a mixture (1)" in refused(tmp_path, weights)
+
+
 def test_another_hidden_size_is_another_base(tmp_path: Path) -> None:
     """Shapes decide, not the name in the configuration."""
     weights = tensors()

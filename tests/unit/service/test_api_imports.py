@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from registry import artifacts
-from registry.artifacts import MANIFEST, verify
+from registry.artifacts import CARD, MANIFEST, verify
 from registry.records import Scope
 from registry.settings import Settings
 from tests.adapter_folders import UNSLOTH, tensors, write
@@ -47,7 +47,7 @@ async def test_an_import_is_a_published_version(
     assert (found["status"], found["job_id"], found["rank"]) == ("published", None, 8)
     assert "unsloth/tiny-base-bnb-4bit" in found["notices"][0]
     manifest = verify(left(settings)[0])
-    assert set(manifest.files) == {"adapter_config.json", "adapter_model.safetensors"}
+    assert set(manifest.files) == {CARD, "adapter_config.json", "adapter_model.safetensors"}
     assert len(manifest.probe) == 4
     shown = (await client.get(f"/v1/adapters/{found['id']}")).json()
     assert shown["manifest"]["training_sha256"] is None

@@ -1,12 +1,15 @@
 """`/v1/models` and `/v1/adapters`: names that can be asked for, and what is known about them."""
 
 import httpx
+import msgspec
 import pytest
 
+from registry.artifacts import MANIFEST, Manifest
 from registry.lifecycle import AdapterStatus
-from registry.records import Scope
+from registry.records import Scope, Verdict
+from registry.settings import Settings
 from registry.store import Store
-from tests.service_api import Connect, add_version
+from tests.service_api import Connect, add_version, judge
 
 
 async def test_the_list_holds_base_versions_and_deployments(
@@ -98,3 +101,42 @@ async def test_an_adapter_shows_state_and_whether_it_is_loaded(
     assert (found["status"], found["loaded"], found["manifest"]) == ("ready", False, None)
     listed = (await client.get("/v1/adapters")).json()["data"]
     assert [adapter["id"] for adapter in listed] == [version.name]
+
+
+async def test_a_version_has_a_card(
+    client: httpx.AsyncClient, connect: Connect, store: Store, settings: Settings
+) -> None:
+    """Markdown from its manifest and its newest exam; another project's is not there."""
+    version = await add_version(store)
+    folder = settings.adapters_dir / version.directory
+    folder.mkdir(parents=True)
+    manifest = Manifest(
+        name=version.name,
+        job_id=version.job_id,
+        base_model="tiny-base",
+        base_sha256="0",
+        training_sha256="1",
+        validation_sha256=None,
+        hyperparameters={},
+        seed=7,
+        step=1,
+        libraries={},
+        probe=[],
+        metrics={},
+        created_at=1,
+    )
+    (folder / MANIFEST).write_bytes(msgspec.json.encode(manifest))
+    exam = await judge(store, version, Verdict.GO)
+    answer = await client.get(f"/v1/models/{version.name}/card")
+    assert answer.headers["content-type"].startswith("text/markdown")
+    assert "| seed | 7 |" in answer.text
+    assert exam.id in answer.text
+    async with await connect(Scope.INFERENCE, project="other") as guest:
+        assert (await guest.get(f"/v1/models/{version.name}/card")).status_code == 404
+
+
+async def test_what_has_no_manifest_has_no_card(client: httpx.AsyncClient, store: Store) -> None:
+    """A version whose files are gone, the base model, and nothing at all."""
+    version = await add_version(store)
+    for name in (version.name, "tiny-base", "nobody"):
+        assert (await client.get(f"/v1/models/{name}/card")).status_code == 404

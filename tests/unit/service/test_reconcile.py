@@ -146,6 +146,17 @@ async def test_a_restarted_engine_gets_every_version_back(stack: Serving) -> Non
             await stack.passed()
 
 
+async def test_files_that_the_engines_host_waits_for_reject_nothing(stack: Serving) -> None:
+    """503 to a load means that the artifact store is away there: it is tried again, and works."""
+    stack.vllm.faults.load_status = 503
+    await stack.publish(NAME)
+    async with asyncio.timeout(20):
+        while stack.services.reconciler.fault_of(NAME) is None:
+            await stack.passed()
+    stack.vllm.faults.load_status = None
+    await stack.until(NAME, AdapterStatus.READY)
+
+
 async def test_deployed_versions_come_back_first(stack: Serving) -> None:
     """After a restart, what serves traffic is loaded before what is merely newer."""
     await stack.serve(NAME)

@@ -1,9 +1,16 @@
 """LoRA on the CPU engine: the routines that stand in for vLLM's."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
-from service.stack.cpu_lora import bgmv_expand, bgmv_expand_slice, bgmv_shrink
+from service.stack.cpu_lora import (
+    bgmv_expand,
+    bgmv_expand_slice,
+    bgmv_shrink,
+    for_frozen_experts,
+)
 
 SLOTS, RANK, WIDTH = 3, 2, 5
 TOKENS = torch.tensor([0, -1, 2, 2, -1, 1])
@@ -47,3 +54,11 @@ def test_without_adding_a_token_without_an_adapter_gets_zero(draw: torch.Generat
     bgmv_expand(x, b, output, TOKENS, add_inputs=False)
     assert output[1].eq(0).all()
     torch.testing.assert_close(output[0], b[0, 0] @ x[0])
+
+
+def test_experts_are_chosen_as_if_there_were_no_adapters() -> None:
+    """The engine's own configuration stays as it is."""
+    config = SimpleNamespace(is_lora_enabled=True, experts=4)
+    choose = for_frozen_experts(lambda moe_config: vars(moe_config).copy())
+    assert choose(moe_config=config) == {"is_lora_enabled": False, "experts": 4}
+    assert config.is_lora_enabled
