@@ -65,6 +65,9 @@ class Manifest(Record, frozen=True, kw_only=True):
     """Last losses and accuracies."""
     created_at: int
     """Unix time in seconds."""
+    template_sha256: str | None = None
+    """Hash of the chat template that rows were rendered with; none for an import, and where the
+    tokenizer has none."""
     files: dict[str, str] = msgspec.field(default_factory=dict)
     """Hash of every file but the manifest, by its name."""
 

@@ -31,6 +31,7 @@ from service.routes import (
     evaluations,
     feedback,
     feedback_files,
+    file_reports,
     files,
     fine_tuning,
     health,
@@ -53,6 +54,7 @@ RESTART_SECONDS = 1.0
 """Pause before a background loop that died is started again."""
 _ADMINISTRATION = (
     files,
+    file_reports,
     feedback_files,
     fine_tuning,
     models,

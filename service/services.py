@@ -15,6 +15,7 @@ from service.interaction_log import InteractionLog
 from service.limits import Limiter
 from service.metrics import ServiceMetrics
 from service.reconcile import Reconciler
+from service.reports import Reports
 from service.routing import RoutingTable
 from service.shadow import Shadows
 from service.sharing import Sharing
@@ -34,6 +35,8 @@ class Services:
     """The records."""
     blobs: Blobs
     """The content of data files."""
+    reports: Reports
+    """What is right and wrong with data files."""
     metrics: ServiceMetrics
     """What Prometheus reads."""
     fleet: Fleet

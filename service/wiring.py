@@ -20,6 +20,7 @@ from service.interaction_log import InteractionLog
 from service.limits import Counters, Limiter, open_counting
 from service.metrics import ServiceMetrics
 from service.reconcile import Reconciler
+from service.reports import Reports
 from service.routing import RoutingTable
 from service.services import Services
 from service.shadow import Shadows
@@ -64,10 +65,12 @@ def wire(settings: Settings, store: Store) -> Services:
         metrics=metrics,
         concurrency=settings.shadow_concurrency,
     )
+    blobs = Blobs(settings.files_dir)
     return Services(
         settings=settings,
         store=store,
-        blobs=Blobs(settings.files_dir),
+        blobs=blobs,
+        reports=Reports(settings, blobs),
         metrics=metrics,
         fleet=fleet,
         routing=routing,

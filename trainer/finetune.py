@@ -13,6 +13,7 @@ import torch
 from transformers import TrainingArguments, set_seed
 
 from registry.chatdata import Row
+from registry.rendering import template_sha256
 from trainer import checkpoints, run
 from trainer.adapter_trainer import AdapterTrainer
 from trainer.base_config import read_shape
@@ -81,6 +82,7 @@ def train(plan: Plan, place: Workplace, report: Report) -> Result:
         base_sha256=identity(plan),
         libraries={name: version(name) for name in LIBRARIES},
         settings=_circumstances(plan, schedule),
+        template_sha256=template_sha256(load_tokenizer(plan.base_model)),
     )
 
 

@@ -113,6 +113,8 @@ class Result(Record, frozen=True, kw_only=True, tag="result"):
     """Versions of the libraries that took part."""
     settings: dict[str, Any]
     """What else decides the weights: precision, threads, device."""
+    template_sha256: str | None = None
+    """Hash of the chat template that rows were rendered with."""
 
 
 class Failure(Record, frozen=True, kw_only=True, tag="failure"):

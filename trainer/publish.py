@@ -181,6 +181,7 @@ def _manifest(name: str, plan: Plan, result: Result, trained: TrainedVersion) ->
         probe=trained.probe,
         metrics=trained.metrics,
         created_at=int(time.time()),
+        template_sha256=result.template_sha256,
     )
 
 

@@ -1,0 +1,100 @@
+"""The child that looks at a file: `python -m registry.inspection <request as JSON>`.
+
+It refuses to know the store and every secret; it writes its answer to standard output, and ends by
+itself when its time is over. A process of its own, because tokens and signatures of many rows
+would hold up whoever answers requests.
+"""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import msgspec
+from jinja2 import TemplateError
+
+from registry.chatdata import Row
+from registry.errors import InvalidData, Unavailable
+from registry.formats.reading import read_rows, recognise
+from registry.inspection.examine import examine
+from registry.inspection.records import Report
+from registry.inspection.request import Answer, Refused, Request
+from registry.inspection.rowview import view_row
+from registry.inspection.tokenizing import load_tokenizer
+from registry.rendering import BatchTokenizer
+
+_POLITENESS = 10
+
+
+def main() -> None:
+    """Answer the request on the command line."""
+    request = msgspec.json.decode(sys.argv[1], type=Request)
+    signal.alarm(request.seconds)
+    os.nice(_POLITENESS)  # requests are answered beside it
+    channel = os.dup(sys.stdout.fileno())
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever a library prints is no answer
+    reply = answer(request)
+    with os.fdopen(channel, "wb") as stream:
+        stream.write(msgspec.json.encode(reply))
+
+
+def answer(request: Request) -> Answer | Refused:
+    """Return what is found, or why nothing is."""
+    try:
+        if request.line is not None:
+            return _row(request, request.line)
+        return Answer(report=report_on(request))
+    except InvalidData as exc:
+        return Refused(kind="invalid", message=str(exc))
+    except Unavailable as exc:
+        return Refused(kind="unavailable", message=str(exc))
+
+
+def report_on(request: Request) -> Report:
+    """Return the report on a file; without a tokenizer it says why lengths are unknown.
+
+    Raises:
+        InvalidData: Rows are at fault.
+    """
+    tokenizer: BatchTokenizer | None = None
+    absent = None
+    try:
+        tokenizer = load_tokenizer(request.base_model)
+    except Unavailable as exc:
+        absent = str(exc)
+    report = examine(
+        read_rows(request.path),
+        validation=read_rows(request.validation_path) if request.validation_path else None,
+        tokenizer=tokenizer,
+        max_length=request.max_length,
+    )
+    return msgspec.structs.replace(
+        report,
+        file=request.path.name,
+        validation_file=request.validation_path.name if request.validation_path else None,
+        format=str(recognise(request.path)),
+        tokens_absent=absent,
+    )
+
+
+def _row(request: Request, line: int) -> Answer | Refused:
+    row = _find(request.path, line)
+    if row is None:
+        return Refused(kind="absent", message=f"line {line}")
+    try:
+        tokenizer = load_tokenizer(request.base_model)
+        return Answer(row=view_row(tokenizer, row, max_length=request.max_length))
+    except (TemplateError, ValueError, TypeError) as exc:
+        message = f"line {line}: The base model's chat template refuses the row ({exc})."
+        return Refused(kind="invalid", message=message)
+
+
+def _find(path: Path, line: int) -> Row | None:
+    for row in read_rows(path):
+        if row.line >= line:
+            return row if row.line == line else None
+    return None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+"""A report on rows, made in one pass.
+
+It refuses to know where rows come from, and needs no tokenizer: without one, lengths are unknown.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+import msgspec
+
+from registry.chatdata import Row
+from registry.inspection.answers import EndLook, FormatLook, LabelLook
+from registry.inspection.exposure import PERSONAL, SECRETS, ExposureLook
+from registry.inspection.findings import findings_of
+from registry.inspection.languages import LanguageLook
+from registry.inspection.oddities import OddityLook
+from registry.inspection.records import Report, Steps
+from registry.inspection.repeats import Leaks, Repeats
+from registry.inspection.sizes import SizeLook
+from registry.inspection.view import View, view_of
+from registry.rendering import BatchTokenizer
+
+
+class Look(Protocol):
+    """Sees every row once, and knows something at the end."""
+
+    def see(self, view: View) -> None:
+        """Look at a row."""
+
+
+Estimate = Callable[[int], Steps]
+"""Tells from a number of rows what a job would do."""
+
+
+def examine(
+    rows: Iterable[Row],
+    *,
+    validation: Iterable[Row] | None = None,
+    tokenizer: BatchTokenizer | None = None,
+    max_length: int = 2048,
+    estimate: Estimate | None = None,
+) -> Report:
+    """Return the report on training rows.
+
+    Args:
+        rows: The training rows; read once, one at a time.
+        validation: Rows that must not be known from training.
+        tokenizer: The base model's; without it lengths are unknown.
+        max_length: Longest row that is trained on whole, in tokens.
+        estimate: The rules of planning; without them steps are unknown.
+
+    Raises:
+        InvalidData: Rows are at fault.
+    """
+    leaks = None if validation is None else Leaks(map(view_of, validation))
+    sizes = None if tokenizer is None else SizeLook(tokenizer, max_length)
+    repeats, labels, formats, ends = Repeats(), LabelLook(), FormatLook(), EndLook()
+    oddities, exposure, languages = OddityLook(), ExposureLook(), LanguageLook()
+    looks: list[Look] = [repeats, labels, formats, ends, oddities, exposure, languages]
+    looks += [look for look in (sizes, leaks) if look is not None]
+    count = 0
+    for row in rows:
+        count += 1
+        view = view_of(row)
+        for look in looks:
+            look.see(view)
+    near_duplicates = repeats.near_duplicates()
+    report = Report(
+        rows=count,
+        compared=repeats.compared,
+        boilerplate=round(repeats.boilerplate, 4),
+        tokens=sizes.result() if sizes else None,
+        duplicates=repeats.duplicates(),
+        near_duplicates=near_duplicates,
+        contradictions=repeats.contradictions(),
+        labels=labels.result(),
+        answers=formats.result(),
+        missing_ends=ends.result(),
+        unusual=oddities.result(),
+        languages=languages.result(),
+        secrets=exposure.result(SECRETS),
+        personal_data=exposure.result(PERSONAL),
+        leakage=leaks.result() if leaks else None,
+        estimated_steps=estimate(count) if estimate else None,
+    )
+    return msgspec.structs.replace(report, findings=findings_of(report))
