@@ -92,10 +92,8 @@ def lengths(tokenizer: BatchTokenizer, rows: Sequence[Row]) -> list[int]:
     found = [0] * len(rows)
     plain = [index for index, row in enumerate(rows) if row.messages is None]
     if plain:
-        prompts = tokenizer([rows[index].prompt or "" for index in plain])["input_ids"]
-        answers = tokenizer(
-            [rows[index].completion or "" for index in plain], add_special_tokens=False
-        )["input_ids"]
+        prompts = _ids(tokenizer, [rows[index].prompt or "" for index in plain], special=True)
+        answers = _ids(tokenizer, [rows[index].completion or "" for index in plain])
         end = 0 if tokenizer.eos_token_id is None else 1
         for index, prompt, answer in zip(plain, prompts, answers, strict=True):
             found[index] = len(prompt) + len(answer) + end
@@ -105,14 +103,24 @@ def lengths(tokenizer: BatchTokenizer, rows: Sequence[Row]) -> list[int]:
             [_without_weight(message) for message in rows[index].messages or ()] for index in chats
         ]
         texts = tokenizer.apply_chat_template(conversations, tokenize=False)  # type: ignore[arg-type] # many at once
-        token_ids = tokenizer(texts, add_special_tokens=False)["input_ids"]
-        for index, tokens in zip(chats, token_ids, strict=True):
+        for index, tokens in zip(chats, _ids(tokenizer, texts), strict=True):
             found[index] = len(_trim_after_last_answer(tokenizer, tokens))
     for index, row in enumerate(rows):
         if row.messages and row.tools:
             tokens = _tokens(tokenizer, row, len(row.messages))
             found[index] = len(_trim_after_last_answer(tokenizer, tokens))
     return found
+
+
+def _ids(tokenizer: BatchTokenizer, texts: list[str], *, special: bool = False) -> list[list[int]]:
+    found = tokenizer(
+        texts,
+        add_special_tokens=special,
+        return_attention_mask=False,  # building what nobody reads takes a tenth of the time
+        return_token_type_ids=False,
+    )
+    token_ids: list[list[int]] = found["input_ids"]
+    return token_ids
 
 
 def template_sha256(tokenizer: Tokenizer) -> str | None:

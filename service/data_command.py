@@ -3,6 +3,7 @@
 It refuses to know how the report is made, and imports what makes it only when it runs.
 """
 
+import subprocess
 from pathlib import Path
 from typing import Annotated
 
@@ -51,22 +52,26 @@ def data(
 
 
 def _report(file: Path, validation: Path | None, settings: Settings) -> Report:
-    from registry.formats.reading import check_file  # noqa: PLC0415 - the first word comes at once
-    from registry.inspection.__main__ import report_on  # noqa: PLC0415 - numpy and transformers
-    from registry.inspection.request import Request  # noqa: PLC0415 - with the others
+    from registry.inspection.request import Request  # noqa: PLC0415 - the first word comes at once
+    from service.reports import checked, command_of, environment_of  # noqa: PLC0415 - likewise
 
-    for path in (file, validation):
-        if path is not None:
-            check_file(path, path.name)
-    return report_on(
-        Request(
-            path=file,
-            validation_path=validation,
-            base_model=settings.base_model,
-            max_length=settings.max_model_len,
-            seconds=_HOUR,
-        )
+    request = Request(
+        path=str(file.absolute()),
+        name=file.name,
+        validation_path=None if validation is None else str(validation.absolute()),
+        base_model=settings.base_model,
+        max_length=settings.max_model_len,
+        seconds=_HOUR,
     )
+    child = subprocess.run(  # noqa: S603 - our own words
+        command_of(request), env=environment_of(settings), stdout=subprocess.PIPE, check=False
+    )
+    if child.returncode:
+        fail(f"The process that looked at the file ended with status {child.returncode}.")
+    report = checked(child.stdout, request).report
+    if report is None:
+        fail("The report has no content.")
+    return report
 
 
 def _write_page(report: Report, place: Path) -> None:

@@ -53,8 +53,8 @@ class Reports:
             return kept
         answer = await self._ask(
             Request(
-                path=self._content(file),
-                validation_path=None if validation is None else self._content(validation),
+                path=str(self._content(file)),
+                validation_path=None if validation is None else str(self._content(validation)),
                 base_model=_absolute(self._settings.base_model),
                 max_length=self._settings.max_model_len,
                 seconds=ceil(self._settings.report_seconds),
@@ -78,7 +78,7 @@ class Reports:
         """
         answer = await self._ask(
             Request(
-                path=self._content(file),
+                path=str(self._content(file)),
                 line=line,
                 base_model=_absolute(self._settings.base_model),
                 max_length=self._settings.max_model_len,
@@ -109,18 +109,15 @@ class Reports:
             raise Unavailable("report", message, _RETRY_SECONDS) from exc
         finally:
             self._waiting -= 1
-        return _checked(content, request)
+        return checked(content, request)
 
     async def _run_child(self, request: Request) -> bytes:
         process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "registry.inspection",
-            msgspec.json.encode(request).decode(),
+            *command_of(request),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
-            env={**training_environment(self._settings), "HF_HUB_OFFLINE": "1"},
+            env=environment_of(self._settings),
         )
         try:
             content, words = await process.communicate()
@@ -154,6 +151,17 @@ class Reports:
         return self._settings.reports_dir / file.id / f"{key}.json"
 
 
+def command_of(request: Request) -> list[str]:
+    """Return the command line of a child."""
+    return [sys.executable, "-m", "registry.inspection", msgspec.json.encode(request).decode()]
+
+
+def environment_of(settings: Settings) -> dict[str, str]:
+    """Return a child's environment: no secret, no network, no advice about torch."""
+    quiet = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error"}
+    return {**training_environment(settings), **quiet}
+
+
 def _read(place: Path) -> Report | None:
     try:
         return msgspec.json.decode(place.read_bytes(), type=Report)
@@ -161,7 +169,14 @@ def _read(place: Path) -> Report | None:
         return None  # not kept, or by another version
 
 
-def _checked(content: bytes, request: Request) -> Answer:
+def checked(content: bytes, request: Request) -> Answer:
+    """Return a child's answer.
+
+    Raises:
+        Invalid: Rows or the template are at fault.
+        NotFound: There is no such row.
+        Unavailable: The tokenizer is not here, or the answer was cut off.
+    """
     try:
         reply = msgspec.json.decode(content, type=Answer | Refused)
     except msgspec.MsgspecError as exc:
@@ -169,7 +184,7 @@ def _checked(content: bytes, request: Request) -> Answer:
     if isinstance(reply, Answer):
         return reply
     if reply.kind == "absent":
-        raise NotFound("row", f"line {request.line} of {request.path.name}")
+        raise NotFound("row", f"line {request.line} of {Path(request.path).name}")
     if reply.kind == "unavailable":
         raise Unavailable("tokenizer", reply.message, _RETRY_SECONDS)
     raise Invalid(reply.message, "file_id", "invalid_file")

@@ -20,7 +20,7 @@ from registry.inspection.examine import examine
 from registry.inspection.records import Report
 from registry.inspection.request import Answer, Refused, Request
 from registry.inspection.rowview import view_row
-from registry.inspection.tokenizing import load_tokenizer
+from registry.inspection.tokenizing import hide_torch, load_tokenizer
 from registry.rendering import BatchTokenizer
 
 _POLITENESS = 10
@@ -28,6 +28,7 @@ _POLITENESS = 10
 
 def main() -> None:
     """Answer the request on the command line."""
+    hide_torch()
     request = msgspec.json.decode(sys.argv[1], type=Request)
     signal.alarm(request.seconds)
     os.nice(_POLITENESS)  # requests are answered beside it
@@ -56,6 +57,8 @@ def report_on(request: Request) -> Report:
     Raises:
         InvalidData: Rows are at fault.
     """
+    path = Path(request.path)
+    known = None if request.validation_path is None else Path(request.validation_path)
     tokenizer: BatchTokenizer | None = None
     absent = None
     try:
@@ -63,22 +66,22 @@ def report_on(request: Request) -> Report:
     except Unavailable as exc:
         absent = str(exc)
     report = examine(
-        read_rows(request.path),
-        validation=read_rows(request.validation_path) if request.validation_path else None,
+        read_rows(path, request.name),
+        validation=None if known is None else read_rows(known),
         tokenizer=tokenizer,
         max_length=request.max_length,
     )
     return msgspec.structs.replace(
         report,
-        file=request.path.name,
-        validation_file=request.validation_path.name if request.validation_path else None,
-        format=str(recognise(request.path)),
+        file=request.name or path.name,
+        validation_file=None if known is None else known.name,
+        format=str(recognise(path, request.name)),
         tokens_absent=absent,
     )
 
 
 def _row(request: Request, line: int) -> Answer | Refused:
-    row = _find(request.path, line)
+    row = _find(Path(request.path), line)
     if row is None:
         return Refused(kind="absent", message=f"line {line}")
     try:

@@ -29,6 +29,7 @@ _COUNTED = 400
 _FIRST_LINES = 20
 _RARE_SHARE = 0.002
 _LONG = 40
+_END_CHARACTERS = 16
 _MAX_KEY_SETS = 20
 _ENDS = re.compile(r"[.!?…。！？؟।:;)\]}>\"'”’»」*`|~]\s*$|[^\w\s,(\[{<«“\-–—/&+=]\s*$")  # noqa: RUF001 - other scripts end so
 _OPEN_END = re.compile(
@@ -154,9 +155,10 @@ class EndLook:
         if len(answer) < _LONG or _json_of(answer) is not None:
             return
         self._long += 1
-        if _OPEN_END.search(answer):
+        end = answer[-_END_CHARACTERS:]
+        if _OPEN_END.search(end):
             self._open_ends.add(view.line, "ends in the middle of a sentence")
-        elif _ENDS.search(answer):
+        elif _ENDS.search(end):
             self._ended += 1
         else:
             self._unended.add(view.line, "ends without a mark, unlike nearly all others")

@@ -3,7 +3,6 @@
 It refuses to know how either travels.
 """
 
-from pathlib import Path
 from typing import Literal
 
 from registry.inspection.records import Report, RowView
@@ -13,9 +12,11 @@ from registry.records import Record
 class Request(Record, frozen=True, kw_only=True):
     """What a child is asked."""
 
-    path: Path
+    path: str
     """The file."""
-    validation_path: Path | None = None
+    name: str = ""
+    """What it is called, where its path does not tell."""
+    validation_path: str | None = None
     """The validation file, for a report."""
     line: int | None = None
     """The row to show; none for a report."""
