@@ -52,9 +52,12 @@ def data(
 
 
 def _report(file: Path, validation: Path | None, settings: Settings) -> Report:
-    from registry.inspection.request import Request  # noqa: PLC0415 - the first word comes at once
+    from registry.formats.reading import check_file  # noqa: PLC0415 - the first word comes at once
+    from registry.inspection.request import Request  # noqa: PLC0415 - likewise
     from service.reports import checked, command_of, environment_of  # noqa: PLC0415 - likewise
 
+    for path in filter(None, (file, validation)):
+        check_file(path, path.name)
     request = Request(
         path=str(file.absolute()),
         name=file.name,

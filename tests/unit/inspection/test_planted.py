@@ -11,7 +11,7 @@ FALSE_ALARMS = 0.02
 """Largest share of sound rows that a part of the report may name."""
 
 
-@pytest.fixture(scope="module", params=[1, 2])
+@pytest.fixture(scope="module", params=[1])
 def planted(request: pytest.FixtureRequest) -> tuple[Planted, Report]:
     """Return rows with faults and the report on them."""
     rows = plant(request.param)
