@@ -125,6 +125,7 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
         loop = asyncio.get_running_loop()
         services.metrics.tasks.set_function(lambda: len(asyncio.all_tasks(loop)))
         stack.push_async_callback(services.limiter.close)
+        stack.push_async_callback(services.reports.close)
         stack.push_async_callback(services.sharing.leave)
         await services.fleet.open()
         stack.push_async_callback(services.fleet.close)
@@ -133,6 +134,7 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
         await services.texts.refresh()
         await services.sharing.once()
         await to_thread.run_sync(uploads.sweep, services.blobs)
+        await to_thread.run_sync(services.reports.sweep)
         await orphans.sweep(settings, store)
         writer = {"interaction log": services.interaction_log.run}
         loops: Mapping[str, Callable[[], Awaitable[None]]] = {

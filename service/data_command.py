@@ -4,6 +4,7 @@ It refuses to know how the report is made, and imports what makes it only when i
 """
 
 import subprocess
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -54,7 +55,8 @@ def data(
 def _report(file: Path, validation: Path | None, settings: Settings) -> Report:
     from registry.formats.reading import check_file  # noqa: PLC0415 - the first word comes at once
     from registry.inspection.request import Request  # noqa: PLC0415 - likewise
-    from service.reports import checked, command_of, environment_of  # noqa: PLC0415 - likewise
+    from service.inspector import environment_of  # noqa: PLC0415 - likewise
+    from service.reports import checked  # noqa: PLC0415 - likewise
 
     for path in filter(None, (file, validation)):
         check_file(path, path.name)
@@ -66,8 +68,12 @@ def _report(file: Path, validation: Path | None, settings: Settings) -> Report:
         max_length=settings.max_model_len,
         seconds=_HOUR,
     )
-    child = subprocess.run(  # noqa: S603 - our own words
-        command_of(request), env=environment_of(settings), stdout=subprocess.PIPE, check=False
+    child = subprocess.run(
+        [sys.executable, "-m", "registry.inspection"],
+        input=msgspec.json.encode(request) + b"\n",
+        env=environment_of(settings),
+        stdout=subprocess.PIPE,
+        check=False,
     )
     if child.returncode:
         fail(f"The process that looked at the file ended with status {child.returncode}.")

@@ -3,10 +3,7 @@
 It refuses to know what a report says. Nothing is computed in this process: it answers requests.
 """
 
-import asyncio
-import logging
 import shutil
-import sys
 from hashlib import sha256
 from math import ceil
 from pathlib import Path
@@ -20,14 +17,12 @@ from registry.errors import Invalid, NotFound, Unavailable
 from registry.inspection.records import VERSION, Report, RowView
 from registry.inspection.request import Answer, Refused, Request
 from registry.records import DataFile, Purpose
-from registry.settings import Settings, training_environment
+from registry.settings import Settings
+from service.inspector import Inspector
 
 MAX_WAITING = 16
 """Requests that wait, the one being answered included; more are answered with 503."""
 _RETRY_SECONDS = 30
-_MAX_WORDS = 300
-
-logger = logging.getLogger(__name__)
 
 
 class Reports:
@@ -36,7 +31,7 @@ class Reports:
     def __init__(self, settings: Settings, blobs: Blobs) -> None:
         self._settings = settings
         self._blobs = blobs
-        self._turn = asyncio.Semaphore(1)  # one child at a time: the machine serves, too
+        self._inspector = Inspector(settings)
         self._waiting = 0
 
     async def report(self, file: DataFile, validation: DataFile | None = None) -> Report:
@@ -89,6 +84,17 @@ class Reports:
             raise Unavailable("row", "The row could not be shown. Ask again.")
         return answer.row
 
+    async def close(self) -> None:
+        """End the process that looks at files."""
+        await self._inspector.close()
+
+    def sweep(self) -> None:
+        """Delete what is kept about files that are gone: a crash may have cut a deletion short."""
+        if self._settings.reports_dir.exists():
+            for folder in self._settings.reports_dir.iterdir():
+                if not self._blobs.path(folder.name).exists():
+                    self.forget(folder.name)
+
     def forget(self, file_id: str) -> None:
         """Delete what is kept about a file."""
         shutil.rmtree(self._settings.reports_dir / file_id, ignore_errors=True)
@@ -99,8 +105,7 @@ class Reports:
             raise Unavailable("report", message, _RETRY_SECONDS)
         self._waiting += 1
         try:
-            async with asyncio.timeout(self._settings.report_seconds), self._turn:
-                content = await self._run_child(request)
+            content = await self._inspector.ask(request)
         except TimeoutError as exc:
             seconds = f"{self._settings.report_seconds:g} s"
             message = (
@@ -110,30 +115,6 @@ class Reports:
         finally:
             self._waiting -= 1
         return checked(content, request)
-
-    async def _run_child(self, request: Request) -> bytes:
-        process = await asyncio.create_subprocess_exec(
-            *command_of(request),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env=environment_of(self._settings),
-        )
-        try:
-            content, words = await process.communicate()
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-        if process.returncode:
-            tail = words.decode("utf-8", "replace")[-_MAX_WORDS:]
-            logger.error("the look at a file ended with %s: %s", process.returncode, tail)
-            message = (
-                f"The process that looked at the file ended with status {process.returncode}, "
-                "which may mean that the machine ran out of memory. Its log has more."
-            )
-            raise Unavailable("report", message, _RETRY_SECONDS)
-        return content
 
     def _content(self, file: DataFile) -> Path:
         if file.purpose is Purpose.FINE_TUNE_RESULTS:
@@ -149,17 +130,6 @@ class Reports:
         base = f"{_absolute(self._settings.base_model)}:{self._settings.max_model_len}"
         key = sha256(f"{VERSION}:{file.sha256}:{other}:{base}".encode()).hexdigest()[:32]
         return self._settings.reports_dir / file.id / f"{key}.json"
-
-
-def command_of(request: Request) -> list[str]:
-    """Return the command line of a child."""
-    return [sys.executable, "-m", "registry.inspection", msgspec.json.encode(request).decode()]
-
-
-def environment_of(settings: Settings) -> dict[str, str]:
-    """Return a child's environment: no secret, no network, no advice about torch."""
-    quiet = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error"}
-    return {**training_environment(settings), **quiet}
 
 
 def _read(place: Path) -> Report | None:

@@ -1,13 +1,15 @@
-"""The child that looks at a file: `python -m registry.inspection <request as JSON>`.
+"""The child that looks at files: `python -m registry.inspection`, a request on each line, as JSON.
 
-It refuses to know the store and every secret; it writes its answer to standard output, and ends by
-itself when its time is over. A process of its own, because tokens and signatures of many rows
-would hold up whoever answers requests.
+It refuses to know the store and every secret; it writes a line for each answer, and ends when its
+input ends, when the time of a request is over, or when it has grown large. A process of its own,
+because tokens and signatures of many rows would hold up whoever answers requests.
 """
 
 import os
+import resource
 import signal
 import sys
+from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -24,19 +26,25 @@ from registry.inspection.tokenizing import hide_torch, load_tokenizer
 from registry.rendering import BatchTokenizer
 
 _POLITENESS = 10
+_LARGE_KIB = 400 * 1024
 
 
 def main() -> None:
-    """Answer the request on the command line."""
+    """Answer the requests on standard input."""
     hide_torch()
-    request = msgspec.json.decode(sys.argv[1], type=Request)
-    signal.alarm(request.seconds)
     os.nice(_POLITENESS)  # requests are answered beside it
     channel = os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever a library prints is no answer
-    reply = answer(request)
     with os.fdopen(channel, "wb") as stream:
-        stream.write(msgspec.json.encode(reply))
+        for line in sys.stdin.buffer:
+            request = msgspec.json.decode(line, type=Request)
+            signal.alarm(request.seconds)
+            reply = msgspec.json.encode(answer(request))
+            signal.alarm(0)
+            stream.write(reply + b"\n")
+            stream.flush()
+            if resource.getrusage(resource.RUSAGE_SELF).ru_maxrss > _LARGE_KIB:
+                return
 
 
 def answer(request: Request) -> Answer | Refused:
@@ -62,7 +70,7 @@ def report_on(request: Request) -> Report:
     tokenizer: BatchTokenizer | None = None
     absent = None
     try:
-        tokenizer = load_tokenizer(request.base_model)
+        tokenizer = _tokenizer(request.base_model)
     except Unavailable as exc:
         absent = str(exc)
     report = examine(
@@ -80,12 +88,17 @@ def report_on(request: Request) -> Report:
     )
 
 
+@cache
+def _tokenizer(base_model: str) -> BatchTokenizer:
+    return load_tokenizer(base_model)
+
+
 def _row(request: Request, line: int) -> Answer | Refused:
     row = _find(Path(request.path), line)
     if row is None:
         return Refused(kind="absent", message=f"line {line}")
     try:
-        tokenizer = load_tokenizer(request.base_model)
+        tokenizer = _tokenizer(request.base_model)
         return Answer(row=view_row(tokenizer, row, max_length=request.max_length))
     except (TemplateError, ValueError, TypeError) as exc:
         message = f"line {line}: The base model's chat template refuses the row ({exc})."

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from registry.inspection.exposure import patterns_in
 from registry.inspection.gathered import Gathered
 from registry.inspection.records import AnswerFormat, KeySet, Label, Labels, Notes
 from registry.inspection.view import View
@@ -76,7 +77,11 @@ class LabelLook:
                 rare.add(line)
         return Labels(
             answers=[
-                Label(answer=answer, rows=count, lines=self._lines[answer] if count <= few else [])
+                Label(
+                    answer=_shown(answer),
+                    rows=count,
+                    lines=self._lines[answer] if count <= few else [],
+                )
                 for answer, count in self._counts.most_common()
             ],
             balance=round(_balance(list(self._counts.values())), 4),
@@ -204,6 +209,12 @@ def _difference(usual: set[str], keys: set[str]) -> str:
     more = ", ".join(sorted(keys - usual))[:100]
     parts = [f"lacks {lacking}" if lacking else "", f"has {more} besides" if more else ""]
     return " and ".join(part for part in parts if part)
+
+
+def _shown(answer: str) -> str:
+    """Return a label, unless it is what a report never repeats."""
+    found = patterns_in(answer)
+    return f"(looks like: {found[0]})" if found else answer
 
 
 def _balance(counts: list[int]) -> float:

@@ -18,7 +18,7 @@ import typer
 
 from registry.inspection.request import Answer, Request
 from registry.settings import Settings, embedded_base
-from service.reports import command_of, environment_of
+from service.inspector import environment_of
 from tests.benchmarks.serving import machine
 from tests.benchmarks.serving.page import write_section
 from tests.unit.inspection.sentences import row_of
@@ -53,7 +53,11 @@ def main(
         )
         started = time.monotonic()
         child = subprocess.run(
-            command_of(request), env=environment_of(Settings()), stdout=subprocess.PIPE, check=True
+            [sys.executable, "-m", "registry.inspection"],
+            input=msgspec.json.encode(request) + b"\n",
+            env=environment_of(Settings()),
+            stdout=subprocess.PIPE,
+            check=True,
         )
         seconds = time.monotonic() - started
         size = training.stat().st_size

@@ -185,3 +185,11 @@ def test_the_page_needs_nothing_and_escapes_everything() -> None:
     assert "&lt;script&gt;" in page
     assert "http" not in page.replace("http://www.w3.org/2000/svg", "")
     assert "<svg" in page
+
+
+def test_a_label_that_is_a_persons_data_is_not_repeated() -> None:
+    """A report never says the value, wherever it stands."""
+    address = "jane.doe@acme-corp.com"
+    report = report_on(*((f"q{n}", address if n % 2 else "nobody") for n in range(40)))
+    assert report.labels is not None
+    assert address not in f"{report}{render_page(report)}"

@@ -59,6 +59,15 @@ async def test_a_report_is_made_once_and_kept(
     assert reports(settings, training) == []
 
 
+async def test_reports_of_files_that_are_gone_are_swept(settings: Settings) -> None:
+    """A deletion that a crash cut short is finished at the next start."""
+    orphan = settings.reports_dir / "file-gone" / "report.json"
+    orphan.parent.mkdir(parents=True)
+    orphan.write_text("{}")
+    async with running(settings):
+        assert not orphan.parent.exists()
+
+
 async def test_a_row_is_shown_as_the_model_reads_it(client: httpx.AsyncClient) -> None:
     """Template, tokens and loss are those of training; a line without a row is not found."""
     file_id = (await upload(client, CSV, filename="sums.csv")).json()["id"]
