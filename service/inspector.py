@@ -104,5 +104,9 @@ class Inspector:
 
 def environment_of(settings: Settings) -> dict[str, str]:
     """Return a child's environment: no secret, no network, no advice about torch."""
-    quiet = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error"}
-    return {**training_environment(settings), **quiet}
+    ours = {
+        "HF_HUB_OFFLINE": "1",
+        "TRANSFORMERS_VERBOSITY": "error",
+        "TOKENIZERS_PARALLELISM": "false",  # the looks go on beside it, on the other core
+    }
+    return {**training_environment(settings), **ours}

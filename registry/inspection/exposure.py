@@ -73,7 +73,7 @@ def _pattern(
 
 SECRETS = (
     _pattern("private key", r"-----BEGIN [A-Z ]{0,20}PRIVATE KEY", "PRIVATE KEY"),
-    _pattern("AWS access key", r"\b(?:AKIA|ASIA)[A-Z2-7]{16}\b", "A"),
+    _pattern("AWS access key", r"\b(?:AKIA|ASIA)[A-Z2-7]{16}\b", "IA"),
     _pattern("GitHub token", r"\b(?:gh[pousr]_\w{36,}|github_pat_\w{40,})", "_"),
     _pattern("GitLab token", r"\bglpat-[\w-]{20,}", "glpat-"),
     _pattern("Slack token", r"\bxox[abeoprs]-[\w-]{10,}", "xox"),
@@ -116,8 +116,8 @@ PERSONAL = (
     ),
 )
 """What belongs to a person."""
-_DIGIT = re.compile(r"\d\D{0,3}\d")
-_NEEDS_DIGITS = frozenset({"payment card", "IBAN", "US social security number", "telephone number"})
+_NUMBER = re.compile(r"[+(]?\d[\d ().-]{7,44}\d")
+_NUMBERS = frozenset({"payment card", "US social security number", "telephone number"})
 _NAMES = ("key", "secret", "token", "passw", "pwd")
 _MAX_CHARACTERS = 200_000
 
@@ -146,14 +146,18 @@ class ExposureLook:
 
 def patterns_in(text: str) -> list[str]:
     """Return the names of the patterns in a text."""
-    has_digits = _DIGIT.search(text) is not None
+    numbers = [text[max(0, m.start() - 1) : m.end() + 1] for m in _NUMBER.finditer(text)]
     plain = text.lower()
     is_named = any(name in plain for name in _NAMES)
     return [
         pattern.name
         for pattern in (*SECRETS, *PERSONAL)
         if pattern.hint in text
-        and (has_digits or pattern.name not in _NEEDS_DIGITS)
+        and (numbers or pattern.name != "IBAN")
         and (is_named or pattern is not SECRETS[-1])
-        and any(pattern.is_real(found) for found in pattern.expression.finditer(text))
+        and any(
+            pattern.is_real(found)
+            for part in (numbers if pattern.name in _NUMBERS else (text,))
+            for found in pattern.expression.finditer(part)
+        )
     ]

@@ -4,6 +4,8 @@ It refuses to know what the rows say. What is cut and what is dropped is what tr
 """
 
 from array import array
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 from jinja2 import TemplateError
@@ -22,6 +24,7 @@ EXACT_ROWS = 2_000
 """Most rows over the length that are rendered to see whether an answer is left; of further ones
 only the length is known, and they count as truncated."""
 _AT_ONCE = 256
+_MOST_SENT = 2
 _MAX_REASON = 200
 
 
@@ -32,6 +35,9 @@ class SizeLook:
         self._tokenizer = tokenizer
         self._max_length = max_length
         self._waiting: list[Row] = []
+        self._measured: deque[tuple[list[Row], Future[list[int]]]] = deque()
+        # One thread: tokenizers let go of the interpreter, and the other looks go on meanwhile.
+        self._thread = ThreadPoolExecutor(max_workers=1)
         self._lengths = array("Q")
         self._truncated = Gathered()
         self._dropped = Gathered()
@@ -41,11 +47,14 @@ class SizeLook:
         """Look at a row."""
         self._waiting.append(view.row)
         if len(self._waiting) >= _AT_ONCE:
-            self._measure()
+            self._send()
+            self._take_measured(most_waiting=_MOST_SENT)
 
     def result(self) -> Tokens:
         """Return the lengths, and the rows that are too long."""
-        self._measure()
+        self._send()
+        self._take_measured(most_waiting=0)
+        self._thread.shutdown()
         found = np.frombuffer(self._lengths, dtype=np.uint64) if self._lengths else np.zeros(1)
         at = np.percentile(found, PERCENTILES, method="nearest")
         return Tokens(
@@ -62,18 +71,22 @@ class SizeLook:
             template_sha256=template_sha256(self._tokenizer),
         )
 
-    def _measure(self) -> None:
+    def _send(self) -> None:
         rows, self._waiting = self._waiting, []
-        if not rows:
-            return
-        try:
-            found = lengths(self._tokenizer, rows)
-        except (TemplateError, ValueError, TypeError):
-            for row in rows:
-                self._measure_alone(row)
-            return
-        for row, length in zip(rows, found, strict=True):
-            self._take(row, length)
+        if rows:
+            self._measured.append((rows, self._thread.submit(lengths, self._tokenizer, rows)))
+
+    def _take_measured(self, *, most_waiting: int) -> None:
+        while len(self._measured) > most_waiting:
+            rows, measured = self._measured.popleft()
+            try:
+                found = measured.result()
+            except (TemplateError, ValueError, TypeError):
+                for row in rows:
+                    self._measure_alone(row)
+                continue
+            for row, length in zip(rows, found, strict=True):
+                self._take(row, length)
 
     def _measure_alone(self, row: Row) -> None:
         try:
