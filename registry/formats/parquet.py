@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from registry.chatdata import MAX_LINE_BYTES, Entry, Row, fault_of
@@ -21,8 +22,10 @@ from registry.formats.shapes import START, Fields, Shape, shape_of
 from registry.formats.tables import row_of_fields
 
 BATCH_ROWS = 32
-"""Rows in memory at a time."""
-MAX_GROUP_BYTES = 1 << 30
+"""Most rows in memory at a time."""
+BATCH_BYTES = BATCH_ROWS * MAX_LINE_BYTES
+"""Most text they may hold, each cell counted: a column of one long text is short on disk."""
+MAX_GROUP_BYTES = 1 << 29
 """Largest row group, unpacked: what Parquet's own writers make is far smaller."""
 
 
@@ -49,6 +52,7 @@ class Table:
         number = 0
         try:
             for batch in self._file.iter_batches(batch_size=BATCH_ROWS, columns=wanted):
+                _check_size(number + 1, batch)
                 for fields in batch.to_pylist():
                     number += 1
                     yield Entry(number, {name.strip().lower(): fields[name] for name in wanted})
@@ -67,7 +71,7 @@ def opened_table(path: Path) -> Iterator[Table]:
     """
     with _seekable(path) as stream:
         try:
-            file = pq.ParquetFile(stream, pre_buffer=False)
+            file = _open(stream)
         except (pa.ArrowException, OSError, ValueError) as exc:
             raise _damaged(0, exc) from exc
         groups = range(file.metadata.num_row_groups)
@@ -103,6 +107,35 @@ def _seekable(path: Path) -> Iterator[BinaryIO]:
             shutil.copyfileobj(stream, unpacked)
             unpacked.seek(0)
             yield unpacked
+
+
+def _open(stream: BinaryIO) -> pq.ParquetFile:
+    """Open a file so that texts which repeat stay one text in memory."""
+    schema = pq.ParquetFile(stream).schema
+    columns = (schema.column(index) for index in range(len(schema)))
+    texts = [column.path for column in columns if column.physical_type == "BYTE_ARRAY"]
+    stream.seek(0)
+    return pq.ParquetFile(stream, read_dictionary=texts, pre_buffer=False)
+
+
+def _check_size(number: int, batch: pa.RecordBatch) -> None:
+    if sum(map(_text_bytes, batch.columns)) > BATCH_BYTES:
+        message = f"The {len(batch)} rows from here hold more than {BATCH_BYTES} bytes."
+        raise fault_of(number, message, "Shorten or split the rows.")
+
+
+def _text_bytes(array: pa.Array) -> int:
+    """Return how long the texts in an array are together, repeated ones as often as they stand."""
+    if pa.types.is_dictionary(array.type):
+        lengths = pc.binary_length(array.dictionary)
+        return int(pc.sum(lengths.take(array.indices)).as_py() or 0)
+    if pa.types.is_struct(array.type):
+        return sum(map(_text_bytes, array.flatten()))
+    if pa.types.is_list(array.type) or pa.types.is_large_list(array.type):
+        return _text_bytes(array.flatten())
+    if pa.types.is_string(array.type) or pa.types.is_large_string(array.type):
+        return int(pc.sum(pc.binary_length(array)).as_py() or 0)
+    return 0
 
 
 def _without_nulls(value: Any) -> Any:  # noqa: ANN401 - a cell may hold any JSON

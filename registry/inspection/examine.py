@@ -20,6 +20,10 @@ from registry.inspection.sizes import SizeLook
 from registry.inspection.view import View, view_of
 from registry.rendering import BatchTokenizer
 
+MAX_ROWS = 1_000_000
+"""Most rows that are looked at; further ones are counted. What is remembered of each takes half a
+kilobyte."""
+
 
 class Look(Protocol):
     """Sees every row once, and knows something at the end."""
@@ -61,12 +65,15 @@ def examine(
     count = 0
     for row in rows:
         count += 1
+        if count > MAX_ROWS:
+            continue
         view = view_of(row)
         for look in looks:
             look.see(view)
     near_duplicates = repeats.near_duplicates()
     report = Report(
         rows=count,
+        looked_at=min(count, MAX_ROWS),
         compared=repeats.compared,
         boilerplate=round(repeats.boilerplate, 4),
         tokens=sizes.result() if sizes else None,

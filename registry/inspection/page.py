@@ -94,6 +94,8 @@ def _likeness(report: Report) -> Iterator[str]:
         yield f"<h2>Contradictions: {found.count:,} rows</h2>"
         groups = found.groups[:_MAX_ROWS]
         yield _table(("answers", "lines"), ((str(g.answers), name_lines(g.lines)) for g in groups))
+    if report.looked_at < report.rows:
+        yield f"<p class=quiet>The first {report.looked_at:,} rows were looked at.</p>"
     if report.compared < report.rows:
         yield f"<p class=quiet>Likeness was looked for in {report.compared:,} different rows.</p>"
     leakage = report.leakage

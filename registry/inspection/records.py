@@ -244,6 +244,8 @@ class Report(Record, frozen=True, kw_only=True):
     """What the file was read as."""
     rows: int
     """Rows of data."""
+    looked_at: int
+    """Rows that were looked at: the first ones, where there are too many."""
     compared: int
     """Rows whose likeness was compared: the first ones, where there are too many."""
     boilerplate: float

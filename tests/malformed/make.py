@@ -43,7 +43,7 @@ def packed(content: bytes) -> bytes:
     return gzip.compress(content, mtime=0)
 
 
-def parquet(**columns: list[Any]) -> bytes:
+def parquet(**columns: Any) -> bytes:
     """Return a table as Parquet."""
     stream = io.BytesIO()
     pq.write_table(pa.table(columns), stream)

@@ -28,7 +28,7 @@ def lines(*values: Any) -> bytes:
     return b"".join(json.dumps(value).encode() + b"\n" for value in values)
 
 
-def table(**columns: list[Any]) -> bytes:
+def table(**columns: Any) -> bytes:
     """Return Parquet."""
     stream = io.BytesIO()
     pq.write_table(pa.table(columns), stream)
@@ -171,3 +171,12 @@ def test_faults_before_a_broken_end_are_told_too(stored: Callable[[bytes], Path]
     with pytest.raises(InvalidData) as caught:
         check_file(stored(b'prompt,completion\na,\nb,"c\n'))
     assert [fault.line for fault in caught.value.faults] == [2, 3]
+
+
+def test_a_short_table_of_one_long_text_is_refused(stored: Callable[[bytes], Path]) -> None:
+    """A column that repeats one text is small on disk; it is not unfolded in memory."""
+    long = pa.DictionaryArray.from_arrays(
+        pa.array([0] * 64, pa.int32()), pa.array(["x" * 5_000_000])
+    )
+    with pytest.raises(InvalidData, match="line 1: The 32 rows from here hold more than"):
+        check_file(stored(table(prompt=long, completion=["y"] * 64)))
