@@ -1,4 +1,4 @@
-"""The JSONL formats of training data, and a validation that names the line.
+"""Our own shapes of a training row, and a validation that names the line.
 
 It refuses to know tokenizers and storage; it reads bytes line by line in bounded memory.
 """
@@ -47,7 +47,7 @@ class Row(Record, frozen=True, kw_only=True):
     """One training example."""
 
     line: int
-    """Line number in the file, from 1."""
+    """Line it begins on in the file, from 1; its number in a Parquet file."""
     messages: list[dict[str, Any]] | None = None
     """A conversation, when the row is one."""
     tools: list[dict[str, Any]] | None = None
