@@ -4,6 +4,7 @@ It refuses to judge the report: the tests do.
 """
 
 import json
+import os
 import random
 import resource
 import subprocess
@@ -51,6 +52,7 @@ def main(
             max_length=2048,
             seconds=3600,
         )
+        load = os.getloadavg()[0]
         started = time.monotonic()
         child = subprocess.run(
             [sys.executable, "-m", "registry.inspection"],
@@ -72,6 +74,7 @@ def main(
         seconds=seconds,
         cpu=usage.ru_utime + usage.ru_stime,
         megabytes=usage.ru_maxrss / 1024,
+        load=load,
     )
     typer.echo(text)
     if write:
@@ -93,14 +96,15 @@ def _words() -> list[str]:
 
 
 def _page(
-    *, rows: int, size: int, tokens: int, seconds: float, cpu: float, megabytes: float
+    *, rows: int, size: int, tokens: int, seconds: float, cpu: float, megabytes: float, load: float
 ) -> str:
     verdict = "met" if seconds <= LIMIT_SECONDS and megabytes <= LIMIT_MB else "missed"
     told = (
         f"{machine.today()}. One run of the whole report, beside validation rows, in a child as "
         f"the service runs it: {rows:,} chat rows of words drawn from the example "
         f"tickets, {size / 1e6:.0f} MB, {tokens:,} "
-        "tokens of the tiny base model's tokenizer. Start and imports are part of it."
+        "tokens of the tiny base model's tokenizer. Start and imports are part of it. Processes "
+        f"that wanted a core when it began: {load:.1f}; the child yields to them (niceness 10)."
     )
     lines = [
         told,
