@@ -68,6 +68,7 @@ class Inspector:
         if answer.endswith(b"\n"):
             return answer
         status = await child.wait()
+        await _drain(child)
         self._child = None
         if was_there:  # it had retired, or was killed, before it was asked
             return await self._exchange(request)
@@ -100,6 +101,14 @@ class Inspector:
         with suppress(ProcessLookupError):
             child.kill()
         await child.wait()
+        await _drain(child)
+
+
+async def _drain(child: asyncio.subprocess.Process) -> None:
+    """Read a dead child's output to its end: only then is its pipe closed."""
+    if child.stdout is not None:
+        while await child.stdout.read(1 << 20):
+            pass
 
 
 def environment_of(settings: Settings) -> dict[str, str]:
