@@ -26,7 +26,7 @@ PURE := registry/chatdata.py registry/lifecycle.py \
 	service/fleet/placement.py \
 	trainer/judgement.py trainer/packing.py trainer/plan.py evals/compare.py evals/intervals.py evals/verdict.py
 
-.PHONY: help install demo up check test test-stack test-engine unit coverage families bench-serving bench-engine bench-swaps bench-training clean
+.PHONY: help install demo up check test test-stack test-engine unit coverage families bench-serving bench-engine bench-swaps bench-training bench-data clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -92,6 +92,9 @@ bench-training: $(READY) build/trl/.ready ## Our training beside a plain script 
 build/trl/.ready:
 	$(BIN)/python -m pip install --quiet --no-deps --target build/trl trl==1.16.0
 	@touch $@
+
+bench-data: $(READY) ## Seconds and memory of the report on 100,000 rows
+	$(BIN)/python -m tests.benchmarks.data_report $(BENCH)
 
 # The peers' requirements are not ours: they never meet in one environment.
 $(PEERS)/.ready: tests/benchmarks/serving/peers.txt deploy/bench-tools.sh

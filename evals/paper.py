@@ -12,8 +12,9 @@ from evals.arms import Examples, choose_examples
 from evals.compare import ArmName
 from evals.suites.heldout import Exam, read_exam
 from registry.blobs import Blobs
-from registry.chatdata import rows_of
+from registry.chatdata import Row
 from registry.errors import InvalidData, NotFound
+from registry.formats.reading import read_rows
 from registry.policy import Policy, resolve_policy
 from registry.records import Evaluation, Record
 
@@ -54,7 +55,7 @@ async def set_paper(evaluation: Evaluation, blobs: Blobs) -> Paper:
     exam = await _read(
         blobs,
         evaluation.heldout_file,
-        lambda lines: read_exam(lines, max_rows=policy.max_rows, seed=policy.seed),
+        lambda rows: read_exam(rows, max_rows=policy.max_rows, seed=policy.seed),
     )
     shown = await _few_shot(evaluation, policy, exam, blobs)
     absent = shown.absence
@@ -76,8 +77,8 @@ async def _few_shot(evaluation: Evaluation, policy: Policy, exam: Exam, blobs: B
         examples = await _read(
             blobs,
             evaluation.training_file,
-            lambda lines: choose_examples(
-                rows_of(lines),
+            lambda rows: choose_examples(
+                rows,
                 heldout_prompts=exam.prompt_digests,
                 count=policy.few_shot_examples,
                 seed=policy.seed,
@@ -96,13 +97,12 @@ def _absent(why: str) -> _FewShot:
     return _FewShot(examples=Examples(chat=[], completion=[]), absence=why)
 
 
-async def _read(blobs: Blobs, file_id: str, read: Callable[[Iterable[bytes]], T]) -> T:
+async def _read(blobs: Blobs, file_id: str, read: Callable[[Iterable[Row]], T]) -> T:
     """Read a stored file in a thread of its own: it may be large."""
 
     def work() -> T:
         try:
-            with blobs.path(file_id).open("rb") as lines:
-                return read(lines)
+            return read(read_rows(blobs.path(file_id)))
         except FileNotFoundError as exc:
             raise NotFound("file content", file_id) from exc
 

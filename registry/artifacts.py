@@ -75,8 +75,9 @@ class Manifest(Record, frozen=True, kw_only=True):
     plan: dict[str, Any] = msgspec.field(default_factory=dict)
     """All that the training process was told, as in `trainer/protocol.py`: ids and hashes of the
     files, hyperparameters, options, seed; empty for an import."""
-    chat_template_sha256: str | None = None
-    """Hash of the base tokenizer's chat template; none when it has none."""
+    template_sha256: str | None = None
+    """Hash of the chat template that rows were rendered with; none for an import, and where the
+    tokenizer has none."""
     parent: str | None = None
     """The version that the training went on from; none when it began with the base model."""
     files: dict[str, str] = msgspec.field(default_factory=dict)

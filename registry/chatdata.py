@@ -1,11 +1,13 @@
-"""The JSONL formats of training data, and a validation that names the line.
+"""Our own shapes of a training row, and a validation that names the line.
 
 It refuses to know tokenizers and storage; it reads bytes line by line in bounded memory.
 """
 
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from hashlib import sha256
-from typing import Any
+from json import loads
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 
@@ -18,16 +20,34 @@ MIN_TRAINING_ROWS = 10
 """Fewest rows a training file may have; OpenAI's limit."""
 MAX_LINE_BYTES = 4 * 1024 * 1024
 """Longest line that is parsed."""
+_MANY_FIELDS = 50
+_MAX_SHOWN = 60
 _BOM = b"\xef\xbb\xbf"
 _ROLES = ("system", "developer", "user", "assistant", "tool", "function")
+_ONE_OBJECT = "Write one JSON object on each line, with double quotes and no trailing comma."
+_REMEDIES = {
+    b"[": "Write each object of the list on a line of its own, such as with jq -c '.[]' FILE.",
+    b"{": f"{_ONE_OBJECT} An object over several lines must be written on one.",
+}
 _SHAPES = 'Write {"messages": […]} or {"prompt": "…", "completion": "…"} on each line.'
+
+Content = TypeVar("Content")
+
+
+class Entry(NamedTuple, Generic[Content]):
+    """One example as it stands in a file."""
+
+    line: int
+    """Number of the line it begins on, from 1."""
+    content: Content
+    """What stands there."""
 
 
 class Row(Record, frozen=True, kw_only=True):
     """One training example."""
 
     line: int
-    """Line number in the file, from 1."""
+    """Line it begins on in the file, from 1; its number in a Parquet file."""
     messages: list[dict[str, Any]] | None = None
     """A conversation, when the row is one."""
     tools: list[dict[str, Any]] | None = None
@@ -76,17 +96,35 @@ def rows_of(lines: Iterable[bytes]) -> Iterator[Row]:
     Raises:
         InvalidData: At the end, if any line was at fault; at most `MAX_FAULTS` are named.
     """
+    texts = (
+        Entry(number, line.removeprefix(_BOM) if number == 1 else line)
+        for number, line in enumerate(lines, start=1)
+    )
+    return gather((entry for entry in texts if entry.content.strip()), parse_row)
+
+
+def gather(
+    entries: Iterable[Entry[Content]], parse: Callable[[int, Content], Row]
+) -> Iterator[Row]:
+    """Yield the rows that `parse` makes of a file's entries, and tell all faults together.
+
+    Raises:
+        InvalidData: At the end, if any entry was at fault, or where the file could not be read on;
+            at most `MAX_FAULTS` are named.
+    """
     faults: list[DataFault] = []
-    for number, line in enumerate(lines, start=1):
-        text = line.removeprefix(_BOM) if number == 1 else line
-        if not text.strip():
-            continue
-        try:
-            yield parse_row(number, text)
-        except InvalidData as exc:
-            faults.extend(exc.faults)
-            if len(faults) >= MAX_FAULTS:
-                raise InvalidData(tuple(faults[:MAX_FAULTS]), more=True) from exc
+    try:
+        for number, content in entries:
+            try:
+                yield parse(number, content)
+            except InvalidData as exc:
+                faults.extend(exc.faults)
+                if len(faults) >= MAX_FAULTS:
+                    raise InvalidData(tuple(faults[:MAX_FAULTS]), more=True) from exc
+    except InvalidData as exc:
+        if len(faults) >= MAX_FAULTS:
+            raise
+        raise InvalidData((*faults, *exc.faults)) from exc
     if faults:
         raise InvalidData(tuple(faults))
 
@@ -97,10 +135,19 @@ def validate(lines: Iterable[bytes]) -> Summary:
     Raises:
         InvalidData: Lines are at fault, or there is no row at all.
     """
+    return summarise(rows_of(lines))
+
+
+def summarise(rows: Iterable[Row]) -> Summary:
+    """Return what a file's rows are, in one pass.
+
+    Raises:
+        InvalidData: There is no row at all, or the rows could not be read.
+    """
     seen: set[bytes] = set()  # half a hash: a file may have millions of rows
     duplicates: list[int] = []
     count = 0
-    for row in rows_of(lines):
+    for row in rows:
         count += 1
         digest = bytes.fromhex(row.digest)[:16]
         if digest in seen:
@@ -117,7 +164,15 @@ def parse_row(number: int, line: bytes) -> Row:
     Raises:
         InvalidData: With every fault of the line.
     """
-    value = _parse_json(number, line)
+    return row_from(number, parse_object(number, line))
+
+
+def row_from(number: int, value: dict[str, Any]) -> Row:
+    """Return the row that a JSON object in one of our own shapes is.
+
+    Raises:
+        InvalidData: With every fault of the row.
+    """
     if "messages" in value:
         faults = list(_conversation_faults(number, value))
         if not faults:
@@ -127,30 +182,65 @@ def parse_row(number: int, line: bytes) -> Row:
         if not faults:
             return Row(line=number, prompt=value["prompt"], completion=value["completion"])
     else:
-        keys = ", ".join(sorted(value)[:5]) or "no keys"
+        keys = ", ".join(name[:_MAX_SHOWN] for name in sorted(value)[:5]) or "no keys"
         faults = [DataFault(number, f"The row has {keys}.", _SHAPES)]
     raise InvalidData(tuple(faults))
 
 
-def _parse_json(number: int, line: bytes) -> dict[str, Any]:
+def parse_object(number: int, line: bytes) -> dict[str, Any]:
+    """Return the JSON object on one line.
+
+    Raises:
+        InvalidData: It is no JSON object, too long, not UTF-8, or names a field twice.
+    """
     if len(line) > MAX_LINE_BYTES:
-        raise _fault(number, f"The line has {len(line)} bytes.", "Shorten or split the row.")
+        raise fault_of(number, f"The line has {len(line)} bytes.", "Shorten or split the row.")
     try:
         line.decode("utf-8")
     except UnicodeDecodeError as exc:
         message = f"The byte at position {exc.start} is not UTF-8."
-        raise _fault(number, message, "Save the file as UTF-8.") from exc
+        raise fault_of(number, message, "Save the file as UTF-8.") from exc
     try:
         value = msgspec.json.decode(line)
     except (msgspec.DecodeError, RecursionError) as exc:
-        remedy = "Write one JSON object on each line, with double quotes and no trailing comma."
-        raise _fault(number, f"The line is not JSON ({exc}).", remedy) from exc
+        remedy = _REMEDIES.get(line.lstrip()[:1], _ONE_OBJECT)
+        raise fault_of(number, f"The line is not JSON ({exc}).", remedy) from exc
     if not isinstance(value, dict):
-        raise _fault(number, "The line is not a JSON object.", _SHAPES)
+        remedy = _REMEDIES[b"["] if isinstance(value, list) else _SHAPES
+        raise fault_of(number, "The line is not a JSON object.", remedy)
+    if _may_repeat(line, value):
+        _check_names(number, line)
     return value
 
 
-def _fault(number: int, message: str, remedy: str) -> InvalidData:
+def _may_repeat(line: bytes, value: dict[str, Any]) -> bool:
+    """Return whether one of our names may stand twice in an object: quick, and at times wrong."""
+    messages = value.get("messages")
+    count = len(messages) if isinstance(messages, list) else 1
+    if len(value) > _MANY_FIELDS:
+        return True
+    return any(line.count(f'"{name}"'.encode()) > 1 for name in value) or any(
+        line.count(name) > count for name in (b'"role"', b'"content"', b'"weight"')
+    )
+
+
+def _check_names(number: int, line: bytes) -> None:
+    def check(pairs: list[tuple[str, Any]]) -> None:
+        name, count = Counter(name for name, _ in pairs).most_common(1)[0] if pairs else ("", 0)
+        if count > 1:
+            message = f"An object has the field {name[:40]!r} {count} times."
+            raise fault_of(number, message, "Keep one of them.")
+
+    try:
+        loads(line, object_pairs_hook=check)
+    except InvalidData:
+        raise
+    except (ValueError, RecursionError) as exc:
+        raise fault_of(number, f"The line is not JSON ({exc}).", _ONE_OBJECT) from exc
+
+
+def fault_of(number: int, message: str, remedy: str) -> InvalidData:
+    """Return the error of a file with one fault; its place is a line, or 0 for the whole file."""
     return InvalidData((DataFault(number, message, remedy),))
 
 
@@ -191,9 +281,10 @@ def _message_faults(number: int, index: int, message: object) -> Iterator[DataFa
     role, content = message.get("role"), message.get("content")
     if role not in _ROLES:
         remedy = f"Use one of {', '.join(_ROLES)}."
-        yield DataFault(number, f"{where} has the role {role!r}.", remedy)
+        yield DataFault(number, f"{where} has the role {repr(role)[:_MAX_SHOWN]}.", remedy)
         return
-    if message.get("weight") not in [None, 0, 1]:  # a list: the value may be unhashable
+    weight = message.get("weight")
+    if isinstance(weight, bool) or weight not in [None, 0, 1]:  # a list: it may be unhashable
         yield DataFault(number, f"{where} has a weight other than 0 or 1.", "Use 0 or 1.")
     calls = message.get("tool_calls")
     if calls is not None and not _is_list_of_objects(calls):

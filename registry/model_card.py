@@ -71,7 +71,7 @@ def _training(manifest: Manifest) -> list[tuple[str, object]]:
         "held-out file": plan.get("heldout_file"),
         "its SHA-256 (held-out)": manifest.validation_sha256,
         "base model SHA-256": manifest.base_sha256,
-        "chat template SHA-256": manifest.chat_template_sha256,
+        "chat template SHA-256": manifest.template_sha256,
         "seed": manifest.seed,
         "optimiser steps": manifest.step,
         "epochs": chosen.get("n_epochs"),

@@ -4,8 +4,9 @@ It refuses to know models: the tokenizer comes in, and only its chat template is
 evals share it, so that the model is examined on exactly what it was trained for.
 """
 
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from typing import Any, Protocol, runtime_checkable
 
 from registry.chatdata import Row
 from registry.records import Record
@@ -25,6 +26,14 @@ class Tokenizer(Protocol):
 
     def decode(self, token_ids: list[int]) -> str:
         """Return the text of the token ids."""
+
+
+@runtime_checkable
+class BatchTokenizer(Tokenizer, Protocol):
+    """A tokenizer that takes many texts at once, as the fast ones do."""
+
+    def __call__(self, text: list[str], **options: object) -> Mapping[str, Any]:
+        """Return the `input_ids` of many texts."""
 
 
 class Rendered(Record, frozen=True, kw_only=True):
@@ -72,6 +81,55 @@ def prompt_tokens(tokenizer: Tokenizer, row: Row) -> list[int]:
     if row.messages is None:
         return tokenizer.encode(row.prompt or "", add_special_tokens=True)
     return _tokens(tokenizer, row, len(row.messages) - 1, generate=True)
+
+
+def lengths(tokenizer: BatchTokenizer, rows: Sequence[Row]) -> list[int]:
+    """Return how many tokens `render` would make of each row, many rows at a time.
+
+    Raises:
+        TemplateError, ValueError, TypeError: The chat template refuses one of the rows.
+    """
+    found = [0] * len(rows)
+    plain = [index for index, row in enumerate(rows) if row.messages is None]
+    if plain:
+        prompts = _ids(tokenizer, [rows[index].prompt or "" for index in plain], special=True)
+        answers = _ids(tokenizer, [rows[index].completion or "" for index in plain])
+        end = 0 if tokenizer.eos_token_id is None else 1
+        for index, prompt, answer in zip(plain, prompts, answers, strict=True):
+            found[index] = len(prompt) + len(answer) + end
+    chats = [index for index, row in enumerate(rows) if row.messages and not row.tools]
+    if chats:
+        conversations = [
+            [_without_weight(message) for message in rows[index].messages or ()] for index in chats
+        ]
+        texts = tokenizer.apply_chat_template(conversations, tokenize=False)  # type: ignore[arg-type] # many at once
+        for index, tokens in zip(chats, _ids(tokenizer, texts), strict=True):
+            found[index] = len(_trim_after_last_answer(tokenizer, tokens))
+    for index, row in enumerate(rows):
+        if row.messages and row.tools:
+            tokens = _tokens(tokenizer, row, len(row.messages))
+            found[index] = len(_trim_after_last_answer(tokenizer, tokens))
+    return found
+
+
+def _ids(tokenizer: BatchTokenizer, texts: list[str], *, special: bool = False) -> list[list[int]]:
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is not None:  # transformers' own call builds three lists more for each text
+        backend.no_truncation()
+        backend.no_padding()
+        encodings = backend.encode_batch_fast(texts, add_special_tokens=special)
+        return [encoding.ids for encoding in encodings]
+    token_ids: list[list[int]] = tokenizer(texts, add_special_tokens=special)["input_ids"]
+    return token_ids
+
+
+def template_sha256(tokenizer: Tokenizer) -> str | None:
+    """Return the hash of a tokenizer's chat template; none where it has none."""
+    template = getattr(tokenizer, "chat_template", None)
+    if not template:
+        return None
+    named = template if isinstance(template, str) else repr(sorted(dict(template).items()))
+    return sha256(named.encode()).hexdigest()
 
 
 def _render_completion(tokenizer: Tokenizer, row: Row) -> Rendered:

@@ -117,6 +117,8 @@ class Settings(BaseSettings):
     shadow_concurrency: int = Field(default=4, ge=1)
     """Copies of requests that one service process has in flight for shadows; more wait or are
     dropped."""
+    report_seconds: float = Field(default=300.0, gt=0)
+    """Longest time a report on a data file, or a look at one of its rows, takes, in seconds."""
     probe_min_effect_nats: float = Field(default=0.001, ge=0)
     """Smallest mean change of log-probability, in nats a token, that shows an adapter works."""
     probe_tolerance_nats: float = Field(default=0.15, gt=0)
@@ -268,6 +270,11 @@ class Settings(BaseSettings):
     def uploads_dir(self) -> Path:
         """Folder of the parts of pending uploads."""
         return self.data_dir.absolute() / "uploads"
+
+    @property
+    def reports_dir(self) -> Path:
+        """Folder of the reports on files, one folder for each file."""
+        return self.data_dir.absolute() / "reports"
 
     @property
     def adapters_dir(self) -> Path:

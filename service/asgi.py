@@ -34,6 +34,7 @@ from service.routes import (
     evaluations,
     feedback,
     feedback_files,
+    file_reports,
     files,
     fine_tuning,
     graders,
@@ -62,6 +63,7 @@ RESTART_SECONDS = 1.0
 _ADMINISTRATION = (
     files,
     upload_routes,
+    file_reports,
     feedback_files,
     fine_tuning,
     checkpoints,
@@ -136,6 +138,7 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
         loop = asyncio.get_running_loop()
         services.metrics.tasks.set_function(lambda: len(asyncio.all_tasks(loop)))
         stack.push_async_callback(services.limiter.close)
+        stack.push_async_callback(services.reports.close)
         stack.push_async_callback(services.sharing.leave)
         stack.push_async_callback(services.sender.close)
         await services.fleet.open()
@@ -145,6 +148,7 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
         await services.texts.refresh()
         await services.sharing.once()
         await to_thread.run_sync(uploads.sweep, services.blobs)
+        await to_thread.run_sync(services.reports.sweep)
         await orphans.sweep(settings, store)
         writer = {"interaction log": services.interaction_log.run}
         loops: Mapping[str, Callable[[], Awaitable[None]]] = {

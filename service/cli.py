@@ -17,7 +17,7 @@ from rich.markup import escape
 
 from registry.errors import GraftlineError
 from registry.settings import Settings, child_environment
-from service import key_commands
+from service import data_command, key_commands
 from service.stack import preflight
 from service.stack.display import Display
 from service.stack.programs import engine_program, programs_of, shared_environment
@@ -32,6 +32,7 @@ app = typer.Typer(
     add_completion=False,
 )
 app.add_typer(key_commands.app, name="keys")
+app.command(name="data")(data_command.data)
 
 
 @app.command()

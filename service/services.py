@@ -18,6 +18,7 @@ from service.interaction_log import InteractionLog
 from service.limits import Limiter
 from service.metrics import ServiceMetrics
 from service.reconcile import Reconciler
+from service.reports import Reports
 from service.routing import RoutingTable
 from service.shadow import Shadows
 from service.sharing import Sharing
@@ -49,6 +50,8 @@ class Services:
     """Delivers what waits for webhooks."""
     artifacts: ArtifactStore
     """The files of adapters."""
+    reports: Reports
+    """What is right and wrong with data files."""
     metrics: ServiceMetrics
     """What Prometheus reads."""
     fleet: Fleet

@@ -4,14 +4,12 @@ It refuses to know who uploads, and holds no more than a piece of the content in
 """
 
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
 
 from registry.blobs import Blobs
-from registry.chatdata import MAX_LINE_BYTES, Summary, validate
 from registry.durable import sync_directory
+from registry.formats.reading import Checked, check_file
 
 _ORPHAN_SECONDS = 3600
 
@@ -21,14 +19,13 @@ def staging_path(blobs: Blobs, file_id: str) -> Path:
     return blobs.directory / f".{file_id}.part"
 
 
-def check(path: Path) -> Summary:
-    """Validate a staged file row by row; slow for large ones.
+def check(path: Path, filename: str) -> Checked:
+    """Recognise a staged file and validate it row by row; slow for large ones.
 
     Raises:
         InvalidData: With every fault, up to a limit.
     """
-    with path.open("rb") as stream:
-        return validate(_bounded_lines(stream))
+    return check_file(path, filename)
 
 
 def keep(staged: Path, blobs: Blobs, file_id: str) -> None:
@@ -37,13 +34,18 @@ def keep(staged: Path, blobs: Blobs, file_id: str) -> None:
     sync_directory(blobs.directory)
 
 
-def notice(summary: Summary) -> str | None:
+def notice(checked: Checked) -> str | None:
     """Return what the uploader should know about a file without faults."""
-    lines = summary.duplicate_lines
-    if not lines:
-        return None
-    named = ", ".join(str(line) for line in lines[:20]) + (", …" if len(lines) > 20 else "")
-    return f"Rows that repeat an earlier row: {len(lines)} (line {named}). They are kept."
+    parts = []
+    if checked.recognised.is_converted:
+        parts.append(f"The file is read as {checked.recognised}; it is stored as it came.")
+    lines = checked.summary.duplicate_lines
+    if lines:
+        named = ", ".join(str(line) for line in lines[:20]) + (", …" if len(lines) > 20 else "")
+        parts.append(
+            f"Rows that repeat an earlier row: {len(lines)} (line {named}). They are kept."
+        )
+    return " ".join(parts) or None
 
 
 def sweep(blobs: Blobs) -> int:
@@ -59,11 +61,3 @@ def sweep(blobs: Blobs) -> int:
                 path.unlink()
                 removed += 1
     return removed
-
-
-def _bounded_lines(stream: BinaryIO) -> Iterator[bytes]:
-    """Yield lines; of one that is too long only the first bytes, one more than the limit."""
-    while line := stream.readline(MAX_LINE_BYTES + 1):
-        yield line
-        while len(line) > MAX_LINE_BYTES and not line.endswith(b"\n"):
-            line = stream.readline(MAX_LINE_BYTES + 1)

@@ -23,6 +23,7 @@ from service.interaction_log import InteractionLog
 from service.limits import Counters, Limiter, open_counting
 from service.metrics import ServiceMetrics
 from service.reconcile import Reconciler
+from service.reports import Reports
 from service.routing import RoutingTable
 from service.services import Services
 from service.shadow import Shadows
@@ -71,10 +72,12 @@ def wire(settings: Settings, store: Store) -> Services:
         concurrency=settings.shadow_concurrency,
     )
     sender = _sender(settings)
+    blobs = Blobs(settings.files_dir)
     return Services(
         settings=settings,
         store=store,
-        blobs=Blobs(settings.files_dir),
+        blobs=blobs,
+        reports=Reports(settings, blobs),
         part_store=PartStore(settings.uploads_dir),
         following=_following(settings, store, metrics),
         sender=sender,

@@ -46,6 +46,25 @@ TABLE = [
     Reach("GET /v1/files", "after", "file"),
     Reach("GET /v1/files/{file_id}", "file_id", "file"),
     Reach("GET /v1/files/{file_id}/content", "file_id", "file"),
+    Reach("GET /v1/files/{file_id}/report", "file_id", "file"),
+    Reach("GET /v1/files/{file_id}/report.html", "file_id", "file"),
+    *(
+        Reach(
+            f"GET /v1/files/{{file_id}}/{report}",
+            "validation_file",
+            "file",
+            rest={"file_id": "{file}"},
+        )
+        for report in ("report", "report.html")
+    ),
+    Reach("GET /v1/files/{file_id}/rows/{line}", "file_id", "file", rest={"line": "1"}),
+    Reach(
+        "GET /v1/files/{file_id}/rows/{line}",
+        "line",
+        "file",
+        rest={"file_id": "{file}"},
+        tells_owners=False,  # a line is a number
+    ),
     Reach("DELETE /v1/files/{file_id}", "file_id", "file"),
     *(
         Reach("POST /v1/files/from-feedback", kind, kind, 400, {"purpose": "supervised"})

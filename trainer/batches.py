@@ -12,11 +12,11 @@ from jinja2 import TemplateError
 
 from registry.chatdata import MAX_FAULTS, Row
 from registry.errors import TrainingFailed
+from registry.inspection.findings import name_lines
 from registry.planning.memory import MICRO_BATCH_TOKENS
 from registry.records import Record
 from registry.rendering import Tokenizer, render
 from trainer.protocol import Notice
-from trainer.validation import name_lines
 
 NO_LOSS = -100
 """The label of a token that carries no loss, by PyTorch's convention."""

@@ -16,6 +16,7 @@ from transformers import TrainingArguments, set_seed
 from registry.chatdata import Row
 from registry.errors import TrainingFailed
 from registry.processor import processor_name
+from registry.rendering import template_sha256
 from trainer import checkpoints, run
 from trainer.adapter_trainer import AdapterTrainer, Layout
 from trainer.base_config import read_shape
@@ -31,7 +32,6 @@ from trainer.language_model import (
     load_base,
     load_tokenizer,
     save_adapter,
-    template_sha256,
 )
 from trainer.protocol import Notice, Plan, Result
 from trainer.run import Material, Schedule
@@ -130,7 +130,7 @@ def _result(
         base_sha256=identity(plan),
         libraries={name: version(name) for name in LIBRARIES},
         settings=_circumstances(plan, schedule, trainer),
-        chat_template_sha256=template_sha256(plan.base_model),
+        template_sha256=template_sha256(load_tokenizer(plan.base_model)),
     )
 
 

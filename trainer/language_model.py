@@ -4,7 +4,6 @@ It refuses to know rows and how the weights are trained.
 """
 
 import shutil
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -109,12 +108,6 @@ def identity(plan: Plan) -> str:
     if not folder.exists():
         folder = Path(cached_file(plan.base_model, "config.json")).parent
     return identity_of_base(folder)
-
-
-def template_sha256(base_model: str) -> str | None:
-    """Return the hash of the tokenizer's chat template; none when it has none."""
-    template = load_tokenizer(base_model).chat_template
-    return None if template is None else sha256(msgspec.json.encode(template)).hexdigest()
 
 
 def _unavailable(base_model: str, exc: Exception) -> TrainingFailed:

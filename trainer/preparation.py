@@ -4,10 +4,10 @@ It refuses to know how a plan is trained.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import msgspec
 from anyio import to_thread
@@ -16,14 +16,16 @@ from registry.blobs import Blobs
 from registry.chatdata import Row
 from registry.durable import write_file
 from registry.errors import Invalid, NotFound, TrainingFailed
+from registry.formats.reading import read_rows, recognise
 from registry.records import DataFile, FineTuningJob, Purpose
 from registry.settings import Settings
 from registry.store import Store
 from registry.training_options import read_options
 from trainer.base_config import read_shape
+from trainer.inspection import notices_of
 from trainer.journal import derived_id, message
 from trainer.plan import Hyperparameters, resolve
-from trainer.protocol import Plan
+from trainer.protocol import Notice, Plan
 from trainer.validation import Division, divide, read_training_rows, read_validation_rows
 from trainer.workplace import Workplace
 
@@ -48,7 +50,9 @@ class Preparation:
         self._check_request(job)
         shape = await to_thread.run_sync(read_shape, self._settings.base_model)
         division = await to_thread.run_sync(self._divide, job)
-        for notice in division.notices:
+        told = await to_thread.run_sync(list, self._told(job))
+        looked = await to_thread.run_sync(list, notices_of(division))
+        for notice in [*told, *division.notices, *looked]:
             await self._store.jobs.add_event(message(job.id, notice.message, level=notice.level))
         rows = len(division.training)
         try:
@@ -81,14 +85,23 @@ class Preparation:
             )
 
     def _divide(self, job: FineTuningJob) -> Division:
-        with self._open(job.training_file, "training") as stream:
-            training = read_training_rows(stream)
+        training = read_training_rows(read_rows(self._path(job.training_file, "training")))
         if job.validation_file is None:
             return divide(training, None)
-        with self._open(job.validation_file, "validation") as stream:
-            return divide(training, read_validation_rows(stream))
+        path = self._path(job.validation_file, "validation")
+        return divide(training, read_validation_rows(read_rows(path)))
 
-    def _open(self, file_id: str, kind: str) -> BinaryIO:
+    def _told(self, job: FineTuningJob) -> Iterator[Notice]:
+        """Yield what the files, which are known to be sound, are read as."""
+        for kind, file_id in (
+            ("training", job.training_file),
+            ("validation", job.validation_file),
+        ):
+            if file_id is not None:
+                found = recognise(self._blobs.path(file_id))
+                yield Notice(level="info", message=f"The {kind} file is read as {found}.")
+
+    def _path(self, file_id: str, kind: str) -> Path:
         path = self._blobs.path(file_id)
         if not path.exists():
             raise TrainingFailed(
@@ -96,7 +109,7 @@ class Preparation:
                 f"The content of the {kind} file '{file_id}' is gone. Upload it again.",
                 f"{kind}_file",
             )
-        return path.open("rb")
+        return path
 
     async def _plan(self, job: FineTuningJob, division: Division, chosen: Hyperparameters) -> Plan:
         options, longest = read_options(job.training), self._settings.max_model_len

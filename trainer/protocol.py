@@ -115,8 +115,8 @@ class Result(Record, frozen=True, kw_only=True, tag="result"):
     """Versions of the libraries that took part."""
     settings: dict[str, Any]
     """What else decides the weights: precision, threads, device."""
-    chat_template_sha256: str | None = None
-    """Hash of the tokenizer's chat template; none when it has none."""
+    template_sha256: str | None = None
+    """Hash of the chat template that rows were rendered with."""
 
 
 class Failure(Record, frozen=True, kw_only=True, tag="failure"):

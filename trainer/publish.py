@@ -195,7 +195,7 @@ def _manifest(name: str, plan: Plan, result: Result, trained: TrainedVersion) ->
         metrics=trained.metrics,
         created_at=int(time.time()),
         plan=portable_plan(plan),
-        chat_template_sha256=result.chat_template_sha256,
+        template_sha256=result.template_sha256,
     )
 
 

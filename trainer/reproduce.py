@@ -18,9 +18,9 @@ from registry import artifacts
 from registry.artifact_store import ArtifactStore
 from registry.artifacts import MANIFEST, Manifest, sha256_of
 from registry.blobs import Blobs
-from registry.chatdata import Row
 from registry.durable import write_file
 from registry.errors import GraftlineError, Invalid, TrainingFailed
+from registry.formats.reading import read_rows
 from registry.settings import Settings
 from registry.store import open_store
 from trainer.protocol import Plan, Progress, Result, decode_outcome
@@ -109,13 +109,11 @@ def _write(settings: Settings, manifest: Manifest, plan: Plan, place: Workplace)
     """Write what the training child reads: the rows, then the plan."""
     blobs, encoder = Blobs(settings.files_dir), msgspec.json.Encoder()
     content = _content(blobs, plan.training_file, plan.training_sha256)
-    with content.open("rb") as stream:
-        rows: list[Row] = read_validation_rows(stream)  # fewer may be left than a job must have
+    rows = read_validation_rows(read_rows(content))  # fewer may be left than a job must have
     write_file(place.training, encoder.encode_lines(rows))
     if plan.heldout_file is not None:
         content = _content(blobs, plan.heldout_file, str(plan.heldout_sha256))
-        with content.open("rb") as stream:
-            rows = read_validation_rows(stream)
+        rows = read_validation_rows(read_rows(content))
         write_file(place.validation, encoder.encode_lines(rows))
     base = settings.base_model
     folder = Path(base)

@@ -3,16 +3,14 @@
 It refuses to know storage, tokens and models.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-from registry.chatdata import MIN_TRAINING_ROWS, Row, rows_of
+from registry.chatdata import MIN_TRAINING_ROWS, Row
 from registry.errors import InvalidData, TrainingFailed
+from registry.inspection.findings import name_lines
 from registry.planning.rules import heldout_rows
 from registry.records import Record
 from trainer.protocol import Notice
-
-LINES_NAMED = 20
-"""Most line numbers that one message names."""
 
 
 class Division(Record, frozen=True, kw_only=True):
@@ -28,13 +26,13 @@ class Division(Record, frozen=True, kw_only=True):
     """What the user should know."""
 
 
-def read_training_rows(lines: Iterable[bytes]) -> list[Row]:
-    """Return the rows of a training file.
+def read_training_rows(read: Iterable[Row]) -> list[Row]:
+    """Return the rows of a training file, which are read only now.
 
     Raises:
         TrainingFailed: With code `invalid_training_file`: lines are at fault, or too few.
     """
-    rows = _read(lines, "training")
+    rows = _read(read, "training")
     if len(rows) < MIN_TRAINING_ROWS:
         raise TrainingFailed(
             "invalid_training_file",
@@ -45,13 +43,13 @@ def read_training_rows(lines: Iterable[bytes]) -> list[Row]:
     return rows
 
 
-def read_validation_rows(lines: Iterable[bytes]) -> list[Row]:
-    """Return the rows of a validation file.
+def read_validation_rows(read: Iterable[Row]) -> list[Row]:
+    """Return the rows of a validation file, likewise.
 
     Raises:
         TrainingFailed: With code `invalid_validation_file`: lines are at fault, or there are none.
     """
-    rows = _read(lines, "validation")
+    rows = _read(read, "validation")
     if not rows:
         raise TrainingFailed(
             "invalid_validation_file",
@@ -93,18 +91,9 @@ def divide(training: list[Row], validation: list[Row] | None) -> Division:
     return Division(training=kept, heldout=validation, excluded=bool(leaked), notices=notices)
 
 
-def name_lines(lines: Sequence[int]) -> str:
-    """Return `line 3` or `lines 3, 5 and 7 more`, naming the first `LINES_NAMED`."""
-    if len(lines) == 1:
-        return f"line {lines[0]}"
-    named = ", ".join(str(line) for line in lines[:LINES_NAMED])
-    rest = len(lines) - LINES_NAMED
-    return f"lines {named}" + (f" and {rest} more" if rest > 0 else "")
-
-
-def _read(lines: Iterable[bytes], kind: str) -> list[Row]:
+def _read(rows: Iterable[Row], kind: str) -> list[Row]:
     try:
-        return list(rows_of(lines))
+        return list(rows)
     except InvalidData as exc:
         code = f"invalid_{kind}_file"
         message = f"The {kind} file cannot be used. {exc}"

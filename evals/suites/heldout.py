@@ -6,7 +6,7 @@ It refuses to know the arms, and how answers are scored.
 from collections.abc import Iterable
 
 from evals.order import Numbered, first_of_order, numbered
-from registry.chatdata import Row, rows_of
+from registry.chatdata import Row
 from registry.errors import Invalid
 from registry.records import Record
 
@@ -20,11 +20,11 @@ class Exam(Record, frozen=True, kw_only=True):
     """Digests of every prompt in the file, asked or not: none may stand in a few-shot prompt."""
 
 
-def read_exam(lines: Iterable[bytes], *, max_rows: int, seed: int) -> Exam:
-    """Read the exam from a held-out file in one pass.
+def read_exam(rows: Iterable[Row], *, max_rows: int, seed: int) -> Exam:
+    """Set the exam on held-out rows, read in one pass.
 
     Args:
-        lines: The file's lines.
+        rows: The held-out rows.
         max_rows: Most rows that are asked: the first ones of the seeded order.
         seed: Seed of the order.
 
@@ -38,7 +38,7 @@ def read_exam(lines: Iterable[bytes], *, max_rows: int, seed: int) -> Exam:
         digests.add(row.prompt_digest)
         return row
 
-    rows = first_of_order(numbered(noted(row) for row in rows_of(lines)), max_rows, seed)
-    if not rows:
+    asked = first_of_order(numbered(noted(row) for row in rows), max_rows, seed)
+    if not asked:
         raise Invalid("The held-out file has no rows.", "heldout_file")
-    return Exam(rows=rows, prompt_digests=frozenset(digests))
+    return Exam(rows=asked, prompt_digests=frozenset(digests))

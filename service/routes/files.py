@@ -27,7 +27,7 @@ from service.wire.lists import Deleted, ListOf
 _FORM_BYTES = 1024 * 1024
 _UPLOADABLE = (Purpose.FINE_TUNE, Purpose.EVALS)
 _FORM = form_schema(
-    files={"file": "Rows of JSONL."},
+    files={"file": "Rows as JSONL, CSV or Parquet, perhaps packed with gzip."},
     fields={"purpose": Schema(type=OpenAPIType.STRING, enum=list(_UPLOADABLE))},
     required=("file", "purpose"),
 )
@@ -43,10 +43,11 @@ _FORM = form_schema(
 async def upload_file(
     request: Request[Any, Any, Any], services: Parts, caller: Caller
 ) -> FileObject:
-    """Upload a JSONL file as the form fields `file` and `purpose` (`fine-tune` or `evals`).
+    """Upload a file of rows as the form fields `file` and `purpose` (`fine-tune` or `evals`).
 
-    Every row is checked first; a file with faults is refused with a list of them, and nothing is
-    stored. The answer comes when the file is durable.
+    Its format is recognised, and the file stays as it is. Every row is checked first; a file with
+    faults is refused with a list of them, and nothing is stored. The answer comes when the file
+    is durable.
     """
     limit = services.settings.max_upload_bytes
     if int(request.headers.get("content-length") or 0) > limit + _FORM_BYTES:
@@ -60,7 +61,7 @@ async def upload_file(
         await form.receive(request.stream(), boundary)
         purpose, filename = _purpose(form.fields), _filename(upload)
         _refuse_expiry(form.fields)
-        summary = await to_thread.run_sync(uploads.check, staged)
+        checked = await to_thread.run_sync(uploads.check, staged, filename)
         await to_thread.run_sync(uploads.keep, staged, services.blobs, file_id)
     finally:
         await to_thread.run_sync(form.close)
@@ -71,11 +72,11 @@ async def upload_file(
         purpose=purpose,
         bytes=upload.bytes,
         sha256=upload.sha256,
-        rows=summary.rows,
+        rows=checked.summary.rows,
         created_at=int(time.time()),
     )
     await services.store.files.add(file)
-    return file_object(file, uploads.notice(summary))
+    return file_object(file, uploads.notice(checked))
 
 
 @get("/")
@@ -125,6 +126,7 @@ async def delete_file(services: Parts, caller: Caller, file_id: FromPath[str]) -
     # record without content.
     await services.store.files.delete(file_id, project=caller.project)
     await to_thread.run_sync(services.blobs.delete, file_id)
+    await to_thread.run_sync(services.reports.forget, file_id)
     return Deleted(id=file_id, object="file")
 
 

@@ -118,11 +118,11 @@ async def complete_upload(
             services.part_store.assemble, upload.id, data.part_ids, staged
         )
         _check_whole(upload, whole, data.md5)
-        summary = await to_thread.run_sync(uploads.check, staged)
+        checked = await to_thread.run_sync(uploads.check, staged, upload.filename)
         await to_thread.run_sync(uploads.keep, staged, services.blobs, file_id)
     finally:
         await to_thread.run_sync(_forget, staged)
-    file = _data_file(upload, file_id, whole, summary.rows, now)
+    file = _data_file(upload, file_id, whole, checked.summary.rows, now)
     try:
         await services.store.uploads.complete(upload.id, file, now=now)
     except Conflict:  # another request was first
@@ -130,7 +130,7 @@ async def complete_upload(
         raise
     await to_thread.run_sync(services.part_store.forget, upload.id)
     completed = await services.store.uploads.get(upload.id, project=caller.project)
-    return upload_object(completed, now=now, file=file, notice=uploads.notice(summary))
+    return upload_object(completed, now=now, file=file, notice=uploads.notice(checked))
 
 
 @post("/{upload_id:str}/cancel", status_code=200, responses=may(409))

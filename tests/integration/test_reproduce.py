@@ -93,6 +93,6 @@ def test_the_manifest_says_all_that_the_run_depends_on(settings: Settings) -> No
     assert manifest.plan["heldout_sha256"] == manifest.validation_sha256
     assert manifest.plan["options"]["technique"] == "lora"
     assert manifest.plan["base_model"] == settings.base_name
-    assert len(str(manifest.chat_template_sha256)) == 64
+    assert len(str(manifest.template_sha256)) == 64
     assert {"torch", "transformers", "peft", "graftline"} <= set(manifest.libraries)
     assert {"precision", "threads", "device", "processor"} <= set(manifest.hyperparameters)

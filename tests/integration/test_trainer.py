@@ -5,6 +5,7 @@ import resource
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,13 @@ import pytest
 from registry import artifacts
 from registry.lifecycle import EvaluationStatus, JobStatus
 from registry.records import DataFile
+from registry.settings import embedded_base
 from tests.integration.trainer_bench import JOB, LONG, SHORT, TrainerBench, trainer_bench
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
+TEMPLATE = embedded_base() / "chat_template.jinja"
+"""The chat template that the base model comes with."""
 ROWS = 44
 """39 to train on and 5 held out: see `rules.MIN_HELDOUT`."""
 
@@ -63,6 +67,7 @@ async def test_job_becomes_verified_adapter(bench: TrainerBench) -> None:
     manifest = artifacts.verify(bench.settings.adapters_dir / final.directory)
     assert manifest.step == 20
     assert manifest.hyperparameters["n_epochs"] == 4
+    assert manifest.template_sha256 == sha256(TEMPLATE.read_bytes()).hexdigest()
     assert all(row.base_logprobs != row.adapter_logprobs for row in manifest.probe)
     assert sum(":ckpt-step-" in name for name in versions) == 3
     page = await bench.store.jobs.checkpoints(JOB, after=None, limit=10)

@@ -5,13 +5,14 @@ import json
 import pytest
 
 from evals.suites.heldout import read_exam
+from registry.chatdata import rows_of
 from registry.errors import Invalid, InvalidData
 
 LINES = [json.dumps({"prompt": f"p{n}", "completion": "c"}).encode() for n in range(50)]
 
 
 def _numbers(max_rows: int, seed: int = 0) -> list[int]:
-    return [entry.number for entry in read_exam(LINES, max_rows=max_rows, seed=seed).rows]
+    return [entry.number for entry in read_exam(rows_of(LINES), max_rows=max_rows, seed=seed).rows]
 
 
 def test_more_rows_only_add() -> None:
@@ -27,16 +28,16 @@ def test_seeds_differ() -> None:
 
 def test_every_prompt_is_known() -> None:
     """Prompts that are not asked count as held out too."""
-    assert len(read_exam(LINES, max_rows=3, seed=0).prompt_digests) == 50
+    assert len(read_exam(rows_of(LINES), max_rows=3, seed=0).prompt_digests) == 50
 
 
 def test_no_rows() -> None:
     """An empty file is no exam."""
     with pytest.raises(Invalid, match="no rows"):
-        read_exam([b"\n"], max_rows=3, seed=0)
+        read_exam(rows_of([b"\n"]), max_rows=3, seed=0)
 
 
 def test_faulty_rows_are_named() -> None:
     """A faulty line is named."""
     with pytest.raises(InvalidData, match="line 51"):
-        read_exam([*LINES, b"{"], max_rows=3, seed=0)
+        read_exam(rows_of([*LINES, b"{"]), max_rows=3, seed=0)

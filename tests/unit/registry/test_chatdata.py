@@ -128,3 +128,33 @@ def test_no_json_breaks_the_validation(value: object) -> None:
     """Whatever the JSON, the answer is rows or `InvalidData`."""
     with suppress(InvalidData):
         assert list(rows_of([json.dumps(value).encode()]))
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (b'{"prompt":"a","completion":"b","completion":"c"}', "'completion' 2 times"),
+        (GOOD.replace(b'"user"', b'"user","content":"x"'), "'content' 2 times"),
+        (b'{"prompt":"a","completion":"b",' + b'"x":1,' * 9 + b'"y":2}', "'x' 9 times"),
+        (json.dumps({f"x{n}": n for n in range(60)}).encode(), "The row has x0, x1"),
+        (b'{"prompt":"a","prompt":' + b"9" * 5000 + b"}", "not JSON"),
+    ],
+)
+def test_a_field_that_stands_twice_is_refused(line: bytes, words: str) -> None:
+    """Which of two values was meant cannot be known; names that only look alike are fine."""
+    assert words in faults_of(GOOD, line)[0]
+
+
+def test_words_that_look_like_fields_are_no_fields() -> None:
+    """A text that quotes JSON is text."""
+    quoted = GOOD.replace(b'"hi"', json.dumps('{"role": "x", "role": "messages"}').encode())
+    tools = GOOD.replace(b"}]}", b'}],"tools":[{"role":1,"content":2}]}')
+    assert validate([quoted, tools]).rows == 2
+
+
+def test_no_depth_breaks_the_validation() -> None:
+    """Whatever the depth, the answer is `InvalidData`: two parsers give up at different ones."""
+    for depth in range(850, 1050):
+        nested = b'{"a":1,"a":' + b"[" * depth + b"]" * depth + b"}"
+        with pytest.raises(InvalidData):
+            parse_row(1, nested)

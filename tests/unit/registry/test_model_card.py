@@ -26,7 +26,7 @@ OF_TEST = Manifest(
     metrics={"train_loss": 0.5},
     created_at=1,
     plan={"training_file": "file-1"},
-    chat_template_sha256="c" * 64,
+    template_sha256="c" * 64,
 )
 ESTIMATE = {"mean": 0.94, "low": 0.898, "high": 0.965, "n": 200, "method": "wilson"}
 UNKNOWN = {"mean": None, "low": None, "high": None, "n": 0, "method": "none"}

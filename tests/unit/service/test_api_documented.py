@@ -26,7 +26,7 @@ def described(settings: Settings) -> dict[str, Any]:
 def test_every_endpoint_is_documented_once(settings: Settings) -> None:
     """One line for each method and path, and none for what does not exist."""
     served = {
-        (method, re.sub(r":(str|path)}", "}", route.path))
+        (method, re.sub(r":(str|path|int)}", "}", route.path))
         for route in create_app(settings).litestar.routes
         if isinstance(route, HTTPRoute) and not route.path.startswith("/schema")
         for method in route.methods - {"OPTIONS", "HEAD"}

@@ -202,3 +202,29 @@ async def test_other_base_model_is_refused(
     job = await store.jobs.get(JOB)
     assert job.error is not None
     assert job.error.code == "base_model_unavailable"
+
+
+async def test_validation_tells_what_stands_out(
+    worker: Worker, settings: Settings, store: Store
+) -> None:
+    """The events name the format, rows that nearly stand on both sides, and secrets."""
+    asked = "Please tell me where the parcel with the red kettle is, I ordered it {n} weeks ago."
+    training = ["question,answer\n"]
+    training += [f"What is {n} times {n + 3}?,It is {n * (n + 3)}.\n" for n in range(20)]
+    training += [f'"{asked.format(n="two")}",It is late.\n']
+    training += ["The password: Tr0ub4dor&3x does not work?,Change it.\n"]
+    validation = json.dumps({"prompt": asked.format(n="six"), "completion": "On its way."})
+    blobs = Blobs(settings.files_dir)
+    blobs.write("file-training", "".join(training).encode())
+    blobs.write("file-heldout", validation.encode() + b"\n")
+    file = await store.files.get("file-training")
+    await store.files.add(msgspec.structs.replace(file, id="file-heldout", rows=1))
+    await store.jobs.change(JOB, validation_file="file-heldout")
+    await worker.validate(JOB)
+    events = (await store.jobs.events(JOB, after=None, limit=100)).data
+    told = {event.message: event.level for event in events}
+    said = "\n".join(told)
+    assert told["The training file is read as question-answer rows in CSV."] == "info"
+    assert "nearly the same prompt as a validation row: 1 (line 22)" in said
+    assert "what looks like a secret (password or key by its name): 1 (line 23)" in said
+    assert "Tr0ub4dor" not in said

@@ -4,11 +4,12 @@ import json
 
 import pytest
 
+from registry.chatdata import rows_of
 from registry.errors import TrainingFailed
+from registry.inspection.findings import name_lines
 from tests.unit.trainer.rows import chat, chats
 from trainer.validation import (
     divide,
-    name_lines,
     read_training_rows,
     read_validation_rows,
 )
@@ -25,26 +26,26 @@ def lines(count: int) -> list[bytes]:
 def test_nine_rows_are_too_few() -> None:
     """A training file of nine rows fails, and the message says how many are needed."""
     with pytest.raises(TrainingFailed, match="9 rows and must have at least 10") as caught:
-        read_training_rows(lines(9))
+        read_training_rows(rows_of(lines(9)))
     assert (caught.value.code, caught.value.param) == ("invalid_training_file", "training_file")
 
 
 def test_ten_rows_are_enough() -> None:
     """A training file of ten rows is read."""
-    assert len(read_training_rows(lines(10))) == 10
+    assert len(read_training_rows(rows_of(lines(10)))) == 10
 
 
 def test_faulty_line_is_named() -> None:
     """A faulty line fails the job and is named."""
     with pytest.raises(TrainingFailed, match="line 2") as caught:
-        read_training_rows([*lines(1), b"{", *lines(20)])
+        read_training_rows(rows_of([*lines(1), b"{", *lines(20)]))
     assert caught.value.code == "invalid_training_file"
 
 
 def test_faulty_validation_file_has_its_own_code() -> None:
     """A faulty validation file is told apart from a faulty training file."""
     with pytest.raises(TrainingFailed) as caught:
-        read_validation_rows([b"[]"])
+        read_validation_rows(rows_of([b"[]"]))
     assert caught.value.code == "invalid_validation_file"
 
 

@@ -1,0 +1,1 @@
+"""Files that must be refused: `python -m tests.malformed.make` wrote them."""
