@@ -15,6 +15,8 @@ from transformers import AutoTokenizer
 
 from evals.client import Client, Patience
 from evals.metrics import Metrics
+from evals.own_metrics import load_metrics
+from evals.reporting import Reporter
 from evals.runner import Limits, Runner
 from evals.worker import Pace, Worker
 from registry.blobs import Blobs
@@ -86,9 +88,12 @@ def _worker(
         Blobs(settings.files_dir),
         tokenizer,
         limits=Limits(max_model_len=settings.max_model_len, concurrency=settings.evals_concurrency),
+        metrics=load_metrics(),
+        suites_dir=settings.suites_dir,
         progress=metrics.progress.set,
     )
-    return Worker(store, runner, metrics, pace=Pace())
+    reporter = Reporter(store, settings.reports_dir)
+    return Worker(store, runner, metrics, pace=Pace(), reporter=reporter)
 
 
 def main() -> int:

@@ -28,7 +28,7 @@ class Material(Record, frozen=True, kw_only=True):
     """The rule of the verdict."""
     kinds: dict[str, MetricKind]
     """The metrics that apply."""
-    arms: list[ArmName]
+    arms: list[str]
     """Who was examined."""
     rows: dict[int, Row]
     """The rows asked, by number, in the order of asking."""
@@ -47,12 +47,16 @@ class Results(Record, frozen=True, kw_only=True):
     """The verdict."""
     content: dict[str, Any]
     """What `Evaluation.results` holds, but for hashes and duration."""
+    rows: dict[str, dict[int, Row]] = msgspec.field(default_factory=dict)
+    """The rows of every suite, by number, for the report."""
+    targets: dict[str, dict[int, str]] = msgspec.field(default_factory=dict)
+    """The right answers likewise."""
 
 
 def conclude(material: Material) -> Results:
     """Compute the results of an evaluation."""
     policy, kinds = material.policy, material.kinds
-    scores = _scores(material)
+    scores = scores_of(material)
     estimates = summarise(scores, kinds, alpha=policy.alpha, seed=policy.seed)
     differences = compare(scores, kinds, alpha=policy.alpha, seed=policy.seed)
     decision = decide(policy, kinds, estimates, differences)
@@ -63,7 +67,7 @@ def conclude(material: Material) -> Results:
         "arms": {
             arm: {
                 "n": len(material.rows),
-                "unscored": _unscored(material, arm),
+                "unscored": unscored_rows(material, arm),
                 "metrics": estimates[arm],
             }
             for arm in material.arms
@@ -82,7 +86,7 @@ def digest(value: object) -> str:
     return sha256(msgspec.json.encode(value, order="sorted")).hexdigest()
 
 
-def _scores(material: Material) -> dict[str, dict[str, dict[int, float]]]:
+def scores_of(material: Material) -> dict[str, dict[str, dict[int, float]]]:
     """Return the scores by arm, metric and row, rows in a fixed order."""
     scores: dict[str, dict[str, dict[int, float]]] = {
         arm: {metric: {} for metric in material.kinds} for arm in material.arms
@@ -94,7 +98,8 @@ def _scores(material: Material) -> dict[str, dict[str, dict[int, float]]]:
     return scores
 
 
-def _unscored(material: Material, arm: str) -> int:
+def unscored_rows(material: Material, arm: str) -> int:
+    """Return how many rows an arm has no answer to."""
     scored = {a.row for a in material.answers if a.arm == arm and a.output is not None}
     return len(material.rows.keys() - scored)
 
@@ -140,10 +145,10 @@ def _example(
 ) -> dict[str, Any]:
     return {
         "row": number,
-        "prompt": _short(prompt_text(material.rows[number])),
-        "target": _short(material.targets[number]),
+        "prompt": shortened(prompt_text(material.rows[number])),
+        "target": shortened(material.targets[number]),
         "outputs": {
-            arm: None if answer.output is None else _short(answer.output)
+            arm: None if answer.output is None else shortened(answer.output)
             for arm, answer in answers.items()
         },
         "scores": {arm: answer.scores for arm, answer in answers.items()},
@@ -160,5 +165,6 @@ def prompt_text(row: Row) -> str:
     return "\n".join(f"{message['role']}: {message.get('content') or ''}" for message in before)
 
 
-def _short(text: str) -> str:
+def shortened(text: str) -> str:
+    """Return a text as it is shown, cut where it is long."""
     return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}…"

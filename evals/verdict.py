@@ -27,6 +27,9 @@ from registry.records import Record, Verdict
 _LABELS: Mapping[str, str] = {
     ArmName.BASE: "the base model with the bare prompt",
     ArmName.FEW_SHOT: "the base model with the few-shot prompt",
+    ArmName.NEAREST: "the base model with the most similar examples",
+    ArmName.INSTRUCTION: "the base model with the instruction",
+    ArmName.PRODUCTION: "the version in production",
 }
 
 

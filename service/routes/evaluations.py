@@ -10,7 +10,7 @@ import msgspec
 from litestar import Router, get, post
 from litestar.params import FromPath, JSONBody, QueryParameter
 
-from registry.errors import Invalid, NotFound
+from registry.errors import Invalid
 from registry.identifiers import new_id
 from registry.lifecycle import EvaluationStatus
 from registry.policy import resolve_policy
@@ -19,7 +19,7 @@ from service import promotion
 from service.auth import needs
 from service.context import After, Caller, Limit, Parts
 from service.description import may
-from service.services import Services
+from service.exam_request import options_of, require_file
 from service.wire.evaluations import (
     CreateEvaluation,
     EvaluationObject,
@@ -41,10 +41,10 @@ async def create_evaluation(
     if heldout is None:
         message = "The model has no held-out rows of its own; name a file."
         raise Invalid(message, "heldout_file")
-    await _require_file(services, caller.project, heldout, "heldout_file")
+    await require_file(services.store, caller.project, heldout, "heldout_file")
     training = data.training_file or version.training_file
     if data.training_file is not None:
-        await _require_file(services, caller.project, data.training_file, "training_file")
+        await require_file(services.store, caller.project, data.training_file, "training_file")
     evaluation = Evaluation(
         id=new_id("eval"),
         project=caller.project,
@@ -54,6 +54,9 @@ async def create_evaluation(
         policy=msgspec.to_builtins(resolve_policy(data.policy or {})),
         status=EvaluationStatus.QUEUED,
         created_at=int(time.time()),
+        options=await options_of(
+            services.store, data, version, base_name=services.settings.base_name
+        ),
     )
     await services.store.evaluations.add(evaluation)
     return evaluation_object(evaluation)
@@ -88,17 +91,10 @@ async def get_evaluation(
 async def list_rows(
     services: Parts, caller: Caller, evaluation_id: FromPath[str]
 ) -> ListOf[RowObject]:
-    """List every answer of every arm, by row and arm."""
+    """List every answer of every arm, by suite, row and arm."""
     await services.store.evaluations.get(evaluation_id, project=caller.project)
     rows = await services.store.evaluations.rows(evaluation_id)
     return ListOf(data=[row_object(row) for row in rows])
-
-
-async def _require_file(services: Services, project: str, file_id: str, param: str) -> None:
-    try:
-        await services.store.files.get(file_id, project=project)
-    except NotFound as exc:
-        raise Invalid(str(exc), param, "file_not_found") from exc
 
 
 router = Router(

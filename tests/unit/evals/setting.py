@@ -89,9 +89,13 @@ async def add_adapter(
 
 
 async def add_evaluation(
-    store: Store, identifier: str = "eval-1", name: str = ADAPTER, **policy: Any
+    store: Store,
+    identifier: str = "eval-1",
+    name: str = ADAPTER,
+    options: dict[str, Any] | None = None,
+    **policy: Any,
 ) -> Evaluation:
-    """Store a queued evaluation."""
+    """Store a queued evaluation, of the held-out rows alone unless options say more."""
     evaluation = Evaluation(
         id=identifier,
         project="default",
@@ -101,6 +105,7 @@ async def add_evaluation(
         policy=policy,
         status=EvaluationStatus.QUEUED,
         created_at=1,
+        options={"suites": []} if options is None else options,
     )
     await store.evaluations.add(evaluation)
     return evaluation
