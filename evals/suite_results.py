@@ -10,6 +10,7 @@ import msgspec
 
 from evals.aggregates import aggregates
 from evals.compare import ArmName, Difference, compare, summarise
+from evals.intervals import Estimate
 from evals.panel import Arm
 from evals.results import Material, scores_of, unscored_rows
 from evals.scoring import Scheme
@@ -37,8 +38,11 @@ def add_suites(
     The held-out suite's arms and differences stand at the top; its further models' differences
     under `model_differences`, since the verdict does not look at them.
     """
+    known = {arm: found["metrics"] for arm, found in content["arms"].items()}
     shown = {
-        suite.name: _suite(suite, material, schemes[suite.name])
+        suite.name: _suite(
+            suite, material, schemes[suite.name], known if suite.name == HELDOUT else {}
+        )
         for suite, material in zip(suites, materials, strict=True)
     }
     heldout = shown.pop(HELDOUT)
@@ -49,14 +53,17 @@ def add_suites(
     content["suites"] = shown
 
 
-def _suite(suite: Suite, material: Material, scheme: Scheme) -> dict[str, Any]:
+def _suite(
+    suite: Suite, material: Material, scheme: Scheme, known: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return what a suite shows; `known` are estimates by arm that are made already."""
     policy, scores = material.policy, scores_of(material)
     alpha, seed = policy.alpha, policy.seed
     content: dict[str, Any] = {
         "title": suite.title,
         "rows": len(material.rows),
         "answers": str(scheme.shape),
-        "arms": _arms(suite.arms, material, scores, scheme),
+        "arms": _arms(suite.arms, material, scheme, _estimates(scores, material, known)),
         "metric_kinds": material.kinds,
         "differences": []
         if suite.name == HELDOUT
@@ -72,11 +79,23 @@ def _known(scores: Scores) -> dict[str, Mapping[str, Mapping[int, float]]]:
     return {arm: found for arm, found in scores.items() if arm in set(ArmName)}
 
 
+def _estimates(
+    scores: Scores, material: Material, known: Mapping[str, Any]
+) -> dict[str, dict[str, Estimate]]:
+    """Return each arm's estimates; resampling takes time, so none is made twice."""
+    policy = material.policy
+    rest = {arm: found for arm, found in scores.items() if arm not in known}
+    made = summarise(rest, material.kinds, alpha=policy.alpha, seed=policy.seed)
+    return made | {arm: msgspec.convert(found, dict[str, Estimate]) for arm, found in known.items()}
+
+
 def _arms(
-    arms: Sequence[Arm], material: Material, scores: Scores, scheme: Scheme
+    arms: Sequence[Arm],
+    material: Material,
+    scheme: Scheme,
+    estimates: Mapping[str, dict[str, Estimate]],
 ) -> dict[str, Any]:
     policy = material.policy
-    estimates = summarise(scores, material.kinds, alpha=policy.alpha, seed=policy.seed)
     return {
         arm.name: {
             "model": arm.model,

@@ -10,6 +10,7 @@ import msgspec
 from registry.errors import Invalid, NotFound
 from registry.evaluation_options import EvaluationOptions, read_options
 from registry.records import AdapterVersion, Purpose
+from registry.settings import Settings
 from registry.store import Store
 from service import promotion
 from service.wire.evaluations import CreateEvaluation
@@ -27,7 +28,7 @@ _OPTIONS = (
 
 
 async def options_of(
-    store: Store, data: CreateEvaluation, version: AdapterVersion, *, base_name: str
+    store: Store, settings: Settings, data: CreateEvaluation, version: AdapterVersion
 ) -> dict[str, Any]:
     """Return what an evaluation asks beyond the held-out rows, whole and checked.
 
@@ -37,7 +38,8 @@ async def options_of(
     """
     chosen = {name: getattr(data, name) for name in _OPTIONS}
     requested = {name: value for name, value in chosen.items() if value is not None}
-    options = read_options(msgspec.to_builtins(requested))
+    options, base_name = read_options(msgspec.to_builtins(requested)), settings.base_name
+    _check_judge(options, settings)
     await _check_models(store, options, version, base_name)
     for file_id in options.suite_files:
         await require_file(store, version.project, file_id, "suite_files", purpose=Purpose.EVALS)
@@ -60,6 +62,17 @@ async def require_file(
     if purpose is not None and file.purpose != purpose:
         message = f"The file '{file_id}' is for {file.purpose}; upload it with purpose '{purpose}'."
         raise Invalid(message, param)
+
+
+def _check_judge(options: EvaluationOptions, settings: Settings) -> None:
+    if options.judge is None:
+        return
+    if settings.judge_url is None:
+        message = "There is no judge: GRAFTLINE_JUDGE_URL is not set. Set it, or leave 'judge' out."
+        raise Invalid(message, "judge")
+    if options.judge.model is None and settings.judge_model is None:
+        message = "Name the judge's model, or set GRAFTLINE_JUDGE_MODEL."
+        raise Invalid(message, "judge.model")
 
 
 async def _check_models(
