@@ -14,6 +14,7 @@ from prometheus_client import start_http_server
 from transformers import AutoTokenizer
 
 from evals.client import Client, Patience
+from evals.judging import Endpoint, Judge
 from evals.metrics import Metrics
 from evals.own_metrics import load_metrics
 from evals.reporting import Reporter
@@ -90,10 +91,23 @@ def _worker(
         limits=Limits(max_model_len=settings.max_model_len, concurrency=settings.evals_concurrency),
         metrics=load_metrics(),
         suites_dir=settings.suites_dir,
+        judge=_judge(settings, store, session),
         progress=metrics.progress.set,
     )
     reporter = Reporter(store, settings.reports_dir)
     return Worker(store, runner, metrics, pace=Pace(), reporter=reporter)
+
+
+def _judge(settings: Settings, store: Store, session: aiohttp.ClientSession) -> Judge | None:
+    if settings.judge_url is None:
+        return None
+    key = settings.judge_key
+    endpoint = Endpoint(
+        url=settings.judge_url,
+        model=settings.judge_model,
+        key=None if key is None else key.get_secret_value(),
+    )
+    return Judge(session, store, endpoint)
 
 
 def main() -> int:

@@ -14,6 +14,8 @@ from evals.arms import target_text
 from evals.asking import Asker, Limits, Prompts, places_of
 from evals.client import Client
 from evals.counting import chosen_counts
+from evals.judge import SUITE, summary
+from evals.judging import Judge, pairs_of
 from evals.metric_table import TEXT_METRICS, TextMetric
 from evals.paper import Paper, set_paper
 from evals.results import Material, Results, conclude, digest
@@ -41,6 +43,7 @@ class Runner:
         limits: Limits,
         metrics: Sequence[TextMetric] = TEXT_METRICS,
         suites_dir: Path | None = None,
+        judge: Judge | None = None,
         progress: Callable[[float], None] = lambda _share: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -50,6 +53,7 @@ class Runner:
         self._tokenizer = tokenizer
         self._metrics = metrics
         self._suites_dir = suites_dir
+        self._judge = judge
         self._progress = progress
         self._clock = clock
 
@@ -70,6 +74,7 @@ class Runner:
         schemes = _schemes(paper, targets)
         kept = await self._store.evaluations.rows(evaluation.id)
         paper = await self._ask(evaluation.id, paper, schemes)
+        await self._ask_judge(evaluation.id, paper, targets[HELDOUT])
         answers = await self._store.evaluations.rows(evaluation.id)
         results = await to_thread.run_sync(self._conclude, paper, targets, schemes, answers)
         hashes = {
@@ -112,6 +117,21 @@ class Runner:
         await ask(paper.suites)
         return paper
 
+    async def _ask_judge(
+        self, evaluation_id: str, paper: Paper, targets: Mapping[int, str]
+    ) -> None:
+        """Let the judge compare what it has not compared yet, where one is asked for."""
+        options = paper.options.judge
+        if self._judge is None or options is None:
+            return
+        answers = await self._store.evaluations.rows(evaluation_id)
+        known = {answer.row for answer in answers if answer.suite == SUITE and answer.scores}
+        heldout = [answer for answer in answers if answer.suite == HELDOUT]
+        rows = {entry.number: entry.row for entry in paper.heldout.entries}
+        pairs = pairs_of(rows, targets, heldout, options)
+        todo = [pair for pair in pairs if pair.number not in known]
+        await self._judge.judge(evaluation_id, todo, options)
+
     def _targets(self, paper: Paper) -> dict[str, dict[int, str]]:
         """Return the right answers by suite and row."""
         suites = [*paper.suites, *([] if paper.trial is None else [paper.trial])]
@@ -144,6 +164,11 @@ class Runner:
         ]
         results = conclude(without_further_models(materials[0]))
         add_suites(results.content, paper.suites, materials, schemes)
+        if self._judge is not None and paper.options.judge is not None:
+            judged = [answer for answer in answers if answer.suite == SUITE]
+            options = paper.options.judge
+            found = summary(judged, options, self._judge.model_for(options), paper.policy)
+            results.content["judge"] = msgspec.to_builtins(found)
         names = [suite.name for suite in paper.suites]
         return msgspec.structs.replace(
             results,
