@@ -9,7 +9,12 @@ from typing import Any
 
 import msgspec
 
+from evals.clusters import clusters_of
 from evals.compare import BASELINES, ArmName, MetricKind, compare, summarise
+from evals.findings.evidence import HELDOUT, Costs, Evidence
+from evals.findings.findings import find
+from evals.findings.gathering import gate_tests, suite_evidence
+from evals.findings.leakage import Leaks
 from evals.verdict import Decision, decide
 from registry.chatdata import Row
 from registry.policy import Policy
@@ -38,6 +43,10 @@ class Material(Record, frozen=True, kw_only=True):
     """What was answered."""
     notes: list[str]
     """What a reader of the verdict should know besides."""
+    leaks: Leaks | None = None
+    """Rows asked that stand in the training file; none when that file is not known."""
+    costs: Costs = Costs()
+    """What things cost."""
 
 
 class Results(Record, frozen=True, kw_only=True):
@@ -53,9 +62,35 @@ def conclude(material: Material) -> Results:
     """Compute the results of an evaluation."""
     policy, kinds = material.policy, material.kinds
     scores = _scores(material)
-    estimates = summarise(scores, kinds, alpha=policy.alpha, seed=policy.seed)
-    differences = compare(scores, kinds, alpha=policy.alpha, seed=policy.seed)
-    decision = decide(policy, kinds, estimates, differences)
+    clusters = clusters_of(material.rows)
+    estimates = summarise(scores, kinds, alpha=policy.alpha, seed=policy.seed, clusters=clusters)
+    differences = compare(
+        scores,
+        kinds,
+        alpha=policy.alpha,
+        seed=policy.seed,
+        clusters=clusters,
+        family=gate_tests(policy, scores),
+    )
+    heldout = suite_evidence(
+        kinds=kinds,
+        scores=scores,
+        arms=estimates,
+        differences=differences,
+        rows=material.rows,
+        targets=material.targets,
+        answers=material.answers,
+        shown=prompt_text,
+    )
+    findings = find(
+        Evidence(
+            policy=policy,
+            suites={HELDOUT: heldout},
+            leaks=material.leaks,
+            costs=material.costs,
+        )
+    )
+    decision = decide(policy, kinds, estimates, differences, findings.conditions)
     notes = [*material.notes, *_missing(material, scores)]
     decision = msgspec.structs.replace(decision, reasons=[*decision.reasons, *notes])
     content = {
@@ -70,6 +105,8 @@ def conclude(material: Material) -> Results:
         },
         "differences": differences,
         "metric_kinds": kinds,
+        "findings": findings,
+        "decision": decision,
         "verdict": decision,
         "policy": policy,
         "examples": _examples(material, scores, decision),

@@ -7,13 +7,15 @@ import time
 from typing import Annotated
 
 import msgspec
+from anyio import to_thread
 from litestar import Router, get, post
 from litestar.params import FromPath, JSONBody, QueryParameter
 
 from registry.errors import Invalid, NotFound
 from registry.identifiers import new_id
 from registry.lifecycle import EvaluationStatus
-from registry.policy import resolve_policy
+from registry.planning import plan
+from registry.policy import policy_in_force, resolve_policy
 from registry.records import Evaluation, Scope
 from service import promotion
 from service.auth import needs
@@ -28,6 +30,7 @@ from service.wire.evaluations import (
     row_object,
 )
 from service.wire.lists import ListOf
+from service.wire.plans import PlanEvaluation, PlanObject, plan_object, question_of
 
 
 @post("/", status_code=200, responses=may(404, 409))
@@ -42,6 +45,7 @@ async def create_evaluation(
         message = "The model has no held-out rows of its own; name a file."
         raise Invalid(message, "heldout_file")
     await _require_file(services, caller.project, heldout, "heldout_file")
+    default = await to_thread.run_sync(policy_in_force, services.settings.policy_file)
     training = data.training_file or version.training_file
     if data.training_file is not None:
         await _require_file(services, caller.project, data.training_file, "training_file")
@@ -51,12 +55,18 @@ async def create_evaluation(
         adapter=version.name,
         heldout_file=heldout,
         training_file=training,
-        policy=msgspec.to_builtins(resolve_policy(data.policy or {})),
+        policy=msgspec.to_builtins(resolve_policy(data.policy or {}, default)),
         status=EvaluationStatus.QUEUED,
         created_at=int(time.time()),
     )
     await services.store.evaluations.add(evaluation)
     return evaluation_object(evaluation)
+
+
+@post("/plan", status_code=200)
+async def plan_evaluation(data: JSONBody[PlanEvaluation]) -> PlanObject:
+    """Tell how many rows show an effect, or which effect a number of rows shows."""
+    return plan_object(plan(question_of(data)))
 
 
 @get("/")
@@ -103,7 +113,13 @@ async def _require_file(services: Services, project: str, file_id: str, param: s
 
 router = Router(
     "/v1/evaluations",
-    route_handlers=[create_evaluation, list_evaluations, get_evaluation, list_rows],
+    route_handlers=[
+        create_evaluation,
+        plan_evaluation,
+        list_evaluations,
+        get_evaluation,
+        list_rows,
+    ],
     guards=[needs(Scope.TRAINING)],
     tags=["Evaluations"],
 )
