@@ -152,7 +152,7 @@ def compare(
     found = differences(
         scores, kinds, list(_baselines(scores)), alpha=alpha, seed=seed, clusters=clusters
     )
-    return _adjusted(found, alpha, family)
+    return _adjusted(found, family)
 
 
 def differences(
@@ -295,7 +295,7 @@ def _counts(pairs: list[tuple[float, float]]) -> Pairs:
 
 
 def _adjusted(
-    differences: list[Difference], alpha: float, family: Collection[tuple[str, str]] | None
+    differences: list[Difference], family: Collection[tuple[str, str]] | None
 ) -> list[Difference]:
     tested = [
         place
@@ -305,7 +305,7 @@ def _adjusted(
     adjusted = dict(
         zip(
             tested,
-            intervals.holm([differences[place].p_value or 0.0 for place in tested], alpha),
+            intervals.holm([differences[place].p_value or 0.0 for place in tested]),
             strict=True,
         )
     )

@@ -10,9 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import brentq
-from scipy.stats import norm
+from scipy.stats import false_discovery_control, norm
 from statsmodels.stats.contingency_tables import mcnemar
-from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
 from evals import bootstrap
@@ -207,24 +206,28 @@ def sign_flip_ps(columns: Sequence[Sequence[float]], seed: int) -> list[float | 
     return found
 
 
-def holm(p_values: Sequence[float], alpha: float) -> list[float]:
-    """Return p-values adjusted for the family (Holm, Scand. J. Stat. 6 (1979) 65)."""
-    return _adjusted(p_values, alpha, "holm")
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return p-values adjusted for the family (Holm, Scand. J. Stat. 6 (1979) 65).
+
+    Ours, because statsmodels' collects all garbage of the process at each call: 0.15 s here.
+    """
+    count, largest = len(p_values), 0.0
+    adjusted = [0.0] * count
+    for rank, place in enumerate(sorted(range(count), key=lambda place: p_values[place])):
+        largest = max(largest, min((count - rank) * p_values[place], 1.0))
+        adjusted[place] = largest
+    return adjusted
 
 
-def benjamini_hochberg(p_values: Sequence[float], alpha: float) -> list[float]:
+def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
     """Return p-values adjusted for the share of false findings among many.
 
     Source: Benjamini and Hochberg, J. R. Stat. Soc. B 57 (1995) 289,
     doi:10.1111/j.2517-6161.1995.tb02031.x.
     """
-    return _adjusted(p_values, alpha, "fdr_bh")
-
-
-def _adjusted(p_values: Sequence[float], alpha: float, method: str) -> list[float]:
     if not p_values:
         return []
-    return [float(value) for value in multipletests(p_values, alpha=alpha, method=method)[1]]
+    return [float(value) for value in false_discovery_control(p_values)]
 
 
 def nothing() -> Estimate:

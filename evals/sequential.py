@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import brentq
-from scipy.special import betaln, gammaln
-from scipy.stats import chisquare, norm
+from scipy.special import betaln, chdtrc, gammaln
+from scipy.stats import norm
 
 from registry.records import Record
 
@@ -150,7 +150,7 @@ def sample_ratio(
         return Mismatch(sequential_p=1.0, fixed_p=1.0, is_alarm=False)
     shares = np.asarray(planned, dtype=np.float64) / sum(planned)
     seen = np.asarray(counts, dtype=np.float64)
-    prior = concentration * shares
+    expected, prior = total * shares, concentration * shares
     factor = float(
         (gammaln(prior + seen) - gammaln(prior)).sum()
         - gammaln(concentration + total)
@@ -160,7 +160,7 @@ def sample_ratio(
     sequential = min(1.0, math.exp(min(-factor, 0.0)))
     return Mismatch(
         sequential_p=sequential,
-        fixed_p=float(chisquare(seen, total * shares).pvalue),
+        fixed_p=float(chdtrc(len(counts) - 1, ((seen - expected) ** 2 / expected).sum())),
         is_alarm=sequential < MISMATCH_ALARM,
     )
 

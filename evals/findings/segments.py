@@ -48,12 +48,12 @@ def find_segments(evidence: Evidence, baseline: str) -> list[Segment] | None:
         )[0]
         for name in chosen
     }
-    return _ranked(found, kind, policy.alpha)
+    return _ranked(found, kind)
 
 
-def _ranked(found: dict[str, Difference], kind: MetricKind, alpha: float) -> list[Segment]:
+def _ranked(found: dict[str, Difference], kind: MetricKind) -> list[Segment]:
     known = {name: each for name, each in found.items() if each.p_value is not None}
-    adjusted = benjamini_hochberg([each.p_value or 0.0 for each in known.values()], alpha)
+    adjusted = benjamini_hochberg([each.p_value or 0.0 for each in known.values()])
     sign = 1 if kind.higher_is_better else -1
     segments = [
         Segment(segment=name, difference=msgspec.structs.replace(each, p_adjusted=p_value))

@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from evals import bootstrap, clustered, intervals
-from evals.compare import MetricKind, compare, summarise
+from evals.compare import MetricKind, compare
 from evals.intervals import Pairs
 from evals.verdict import decide
 from registry.policy import Policy
@@ -89,17 +89,14 @@ def test_a_false_go_is_rarer_than_alpha() -> None:
     policy = Policy(smallest_effect=0.0, guardrails={})
     kinds = {"exact_match": SHARE}
     right = np.random.default_rng(25).random((RUNS, 3, 200)) < 0.6
+    every = intervals.proportion(120, 200, 0.05)
+    arms = {arm: {"exact_match": every} for arm in ("base", "few_shot", "adapter")}
     wrong = 0
     for run in right:
         scores = {
             arm: {"exact_match": {row: float(value) for row, value in enumerate(values)}}
             for arm, values in zip(("base", "few_shot", "adapter"), run, strict=True)
         }
-        found = decide(
-            policy,
-            kinds,
-            summarise(scores, kinds, alpha=0.05, seed=0),
-            compare(scores, kinds, alpha=0.05, seed=0),
-        )
+        found = decide(policy, kinds, arms, compare(scores, kinds, alpha=0.05, seed=0))
         wrong += found.verdict is Verdict.GO
     assert _share(wrong) <= policy.alpha

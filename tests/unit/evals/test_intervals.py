@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from statsmodels.stats.multitest import multipletests
 
 from evals import intervals
 from evals.intervals import Pairs
@@ -128,17 +129,23 @@ def test_sign_flip_is_exact_for_few_rows() -> None:
 
 def test_holm_adjusts() -> None:
     """Holm multiplies the smallest of three p-values by three, and keeps their order."""
-    assert intervals.holm([0.01, 0.04, 0.03], 0.05) == pytest.approx([0.03, 0.06, 0.06])
+    assert intervals.holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+
+
+def test_holm_is_statsmodels() -> None:
+    """Twenty p-values, ties among them, are adjusted as the library does."""
+    drawn = [round(float(value), 2) for value in np.random.default_rng(9).random(20) ** 3]
+    assert intervals.holm(drawn) == pytest.approx(multipletests(drawn, method="holm")[1])
 
 
 def test_holm_of_nothing() -> None:
     """A family without a test is empty."""
-    assert intervals.holm([], 0.05) == []
+    assert intervals.holm([]) == []
 
 
 def test_benjamini_hochberg_reference() -> None:
     """The k-th smallest of m p-values is multiplied by m / k, and their order is kept."""
-    found = intervals.benjamini_hochberg([0.01, 0.04, 0.03, 0.5], 0.05)
+    found = intervals.benjamini_hochberg([0.01, 0.04, 0.03, 0.5])
     assert found == pytest.approx([0.04, 0.16 / 3, 0.16 / 3, 0.5])
 
 
