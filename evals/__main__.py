@@ -14,7 +14,10 @@ from prometheus_client import start_http_server
 from transformers import AutoTokenizer
 
 from evals.client import Client, Patience
+from evals.findings.evidence import Prices
 from evals.metrics import Metrics
+from evals.own_metrics import load_metrics
+from evals.reporting import Reporter
 from evals.runner import Limits, Runner
 from evals.worker import Pace, Worker
 from registry.blobs import Blobs
@@ -86,9 +89,17 @@ def _worker(
         Blobs(settings.files_dir),
         tokenizer,
         limits=Limits(max_model_len=settings.max_model_len, concurrency=settings.evals_concurrency),
+        metrics=load_metrics(),
+        suites_dir=settings.suites_dir,
+        prices=Prices(
+            per_million_prompt_tokens=settings.cost_per_million_prompt_tokens,
+            per_million_adapter_requests=settings.cost_per_million_adapter_requests,
+            per_training_hour=settings.cost_per_training_hour,
+        ),
         progress=metrics.progress.set,
     )
-    return Worker(store, runner, metrics, pace=Pace())
+    reporter = Reporter(store, settings.reports_dir)
+    return Worker(store, runner, metrics, pace=Pace(), reporter=reporter)
 
 
 def main() -> int:

@@ -21,11 +21,23 @@ class ArmName(StrEnum):
     """The base model with the bare prompt."""
     FEW_SHOT = "few_shot"
     """The base model with examples from the training rows before the prompt."""
+    NEAREST = "few_shot_nearest"
+    """The base model with the training rows most similar to each prompt before it."""
+    INSTRUCTION = "instruction"
+    """The base model with the user's instruction."""
     ADAPTER = "adapter"
     """The adapter with the bare prompt."""
+    PRODUCTION = "production"
+    """The version now in production with the bare prompt."""
 
 
-BASELINES = (ArmName.BASE, ArmName.FEW_SHOT)
+BASELINES = (
+    ArmName.BASE,
+    ArmName.FEW_SHOT,
+    ArmName.NEAREST,
+    ArmName.INSTRUCTION,
+    ArmName.PRODUCTION,
+)
 """What an adapter must beat."""
 PROMPT_ARMS = ("few_shot", "few_shot_nearest", "instruction")
 """Arms that are the base model with a better prompt."""
@@ -55,7 +67,7 @@ class Difference(Record, frozen=True, kw_only=True):
     metric: str
     """The metric."""
     baseline: str
-    """`base` or `few_shot`."""
+    """One of `BASELINES`."""
     estimate: float | None
     """Mean difference; none without a row."""
     low: float | None

@@ -31,11 +31,11 @@ from registry.policy import Policy
 from registry.records import Record, Verdict
 
 _LABELS: Mapping[str, str] = {
-    "base": "the base model with the bare prompt",
-    "few_shot": "the base model with the few-shot prompt",
-    "few_shot_nearest": "the base model with the most similar examples",
-    "instruction": "the base model with the instruction",
-    "production": "the version in production",
+    ArmName.BASE: "the base model with the bare prompt",
+    ArmName.FEW_SHOT: "the base model with the few-shot prompt",
+    ArmName.NEAREST: "the base model with the most similar examples",
+    ArmName.INSTRUCTION: "the base model with the instruction",
+    ArmName.PRODUCTION: "the version in production",
 }
 
 

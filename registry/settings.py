@@ -129,6 +129,15 @@ class Settings(BaseSettings):
     cost_per_million_adapter_requests: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     """What serving a million requests with an adapter costs you beyond the base model, in the same
     currency."""
+    suites_dir: Path | None = None
+    """Folder of JSONL files, each a suite that every evaluation asks too; none by default."""
+    judge_url: str | None = None
+    """Address of an OpenAI-compatible endpoint, up to and with `/v1`, whose model judges answers
+    where an evaluation asks for it and names no other."""
+    judge_key: SecretStr | None = None
+    """Key of that endpoint."""
+    judge_model: str | None = None
+    """The judge's model there."""
     shutdown_seconds: float = Field(default=10.0, gt=0)
     """Time a process gets to finish what it is doing when it is asked to stop, in seconds."""
     log_level: str = "INFO"
@@ -213,6 +222,11 @@ class Settings(BaseSettings):
     def files_dir(self) -> Path:
         """Folder of the stored files."""
         return self.data_dir.absolute() / "files"
+
+    @property
+    def reports_dir(self) -> Path:
+        """Folder of the evaluations' reports."""
+        return self.data_dir.absolute() / "reports"
 
     @property
     def adapters_dir(self) -> Path:

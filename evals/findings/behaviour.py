@@ -7,9 +7,10 @@ from collections.abc import Mapping
 
 from evals import intervals
 from evals.compare import ArmName
-from evals.findings.evidence import BEHAVIOUR, Evidence, SuiteEvidence
+from evals.findings.evidence import Evidence, SuiteEvidence
 from evals.intervals import Estimate, nothing
 from evals.limits import Condition, upper_limit
+from evals.suites.suite import BEHAVIOUR
 from registry.policy import Policy
 from registry.records import Record
 

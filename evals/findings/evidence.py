@@ -10,17 +10,11 @@ import msgspec
 from evals.compare import Difference, MetricKind, Scores
 from evals.findings.leakage import Leaks
 from evals.intervals import Estimate
+from evals.suites.suite import HELDOUT
 from registry.policy import Policy
 from registry.records import Record
 
-HELDOUT = "heldout"
-"""The suite that decides: rows the adapter never saw."""
-TRAINING = "training"
-"""Rows the adapter was trained on."""
-BEHAVIOUR = "behaviour"
-"""Tasks that have nothing to do with the fine-tuning."""
-PROMPT_TOKENS = "prompt_tokens"
-"""Key beside a row's scores: tokens of the prompt that the arm was asked with."""
+_HOUR_SECONDS = 3600.0
 
 
 class SuiteEvidence(Record, frozen=True, kw_only=True):
@@ -57,13 +51,33 @@ class Costs(Record, frozen=True, kw_only=True):
     """A million prompt tokens."""
     per_million_adapter_requests: float = 0.0
     """Serving a million requests with an adapter, beyond the base model."""
-    training: float = 0.0
-    """The training that made the adapter."""
+    training: float | None = None
+    """The training that made the adapter; none when it is not known."""
 
     @property
     def is_known(self) -> bool:
-        """Whether anything costs something."""
+        """Whether tokens cost something."""
         return self.per_million_prompt_tokens > 0
+
+
+class Prices(Record, frozen=True, kw_only=True):
+    """What the operator pays, in one currency."""
+
+    per_million_prompt_tokens: float = 0.0
+    """A million prompt tokens."""
+    per_million_adapter_requests: float = 0.0
+    """Serving a million requests with an adapter, beyond the base model."""
+    per_training_hour: float = 0.0
+    """An hour of training."""
+
+    def costs(self, training_seconds: float | None) -> Costs:
+        """Return the costs around an adapter whose training took some time, if that is known."""
+        hours = None if training_seconds is None else training_seconds / _HOUR_SECONDS
+        return Costs(
+            per_million_prompt_tokens=self.per_million_prompt_tokens,
+            per_million_adapter_requests=self.per_million_adapter_requests,
+            training=None if hours is None else hours * self.per_training_hour,
+        )
 
 
 class Evidence(Record, frozen=True, kw_only=True):

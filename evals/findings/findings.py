@@ -186,7 +186,7 @@ def _is_worse(evidence: Evidence, each: Difference) -> bool:
 
 def _paid(found: Returns) -> str:
     saved = f"The adapter saves {_told(found.tokens_saved)} prompt tokens a request"
-    if found.saved_per_million_requests is None:
+    if found.saved_per_million_requests is None or found.training_cost is None:
         return f"{saved} against '{found.against}'."
     if found.requests_to_pay is None:
         return f"{saved} against '{found.against}', and its training never pays at these prices."

@@ -4,9 +4,10 @@ It refuses to know where the rows come from.
 """
 
 from evals.compare import ArmName
-from evals.findings.evidence import HELDOUT, TRAINING, Evidence, SuiteEvidence
+from evals.findings.evidence import Evidence, SuiteEvidence
 from evals.intervals import Estimate, independent_difference, nothing
 from evals.limits import Condition, upper_limit
+from evals.suites.suite import HELDOUT, TRAINING
 from registry.records import Record
 
 

@@ -7,8 +7,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 
 from evals.clusters import clusters_of
 from evals.compare import Difference, MetricKind, Scores
-from evals.findings.evidence import PROMPT_TOKENS, SuiteEvidence
+from evals.findings.evidence import SuiteEvidence
 from evals.intervals import Estimate
+from evals.scoring import PROMPT_TOKENS
 from registry.chatdata import Row
 from registry.policy import Policy
 from registry.records import EvaluationRow

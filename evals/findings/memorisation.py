@@ -10,8 +10,9 @@ from scipy.stats import norm, rankdata
 
 from evals import intervals
 from evals.compare import ArmName
-from evals.findings.evidence import TRAINING, Evidence, SuiteEvidence
+from evals.findings.evidence import Evidence, SuiteEvidence
 from evals.intervals import Estimate
+from evals.suites.suite import TRAINING
 from registry.records import Record
 
 _LOSS = "loss"

@@ -28,7 +28,7 @@ class Returns(Record, frozen=True, kw_only=True):
     """Money saved for a million requests, extra cost of serving an adapter taken off; none without
     a price of tokens."""
     training_cost: float | None
-    """What the training cost; none without a price of tokens."""
+    """What the training cost; none when that is not known, or without a price of tokens."""
     requests_to_pay: int | None
     """Requests after which the training has paid; none when it never does, or without a price."""
     requests_low: int | None
@@ -92,7 +92,7 @@ def _money(saved: Estimate, costs: Costs) -> Estimate:
     )
 
 
-def _requests(training: float, saved_per_million: float | None) -> int | None:
-    if saved_per_million is None or saved_per_million <= 0:
+def _requests(training: float | None, saved_per_million: float | None) -> int | None:
+    if training is None or saved_per_million is None or saved_per_million <= 0:
         return None
     return math.ceil(training / saved_per_million * _MILLION)

@@ -97,16 +97,17 @@ class Evaluations:
             return await _MOVES.move(connection, identifier, to, changes)
 
     async def add_row(self, row: EvaluationRow) -> None:
-        """Store one answer, in place of an earlier one of the same arm and row."""
+        """Store one answer, in place of an earlier one of the same suite, arm and row."""
         await self.add_rows([row])
 
     async def add_rows(self, rows: Sequence[EvaluationRow]) -> None:
-        """Store answers in one transaction, each in place of an earlier one of its arm and row."""
+        """Store answers in one transaction, each in place of an earlier one of its place."""
         table = tables.evaluation_rows
         async with self._database.write() as connection:
             for row in rows:
                 same = (
                     (table.c.evaluation_id == row.evaluation_id)
+                    & (table.c.suite == row.suite)
                     & (table.c.arm == row.arm)
                     & (table.c.row == row.row)
                 )
@@ -122,12 +123,12 @@ class Evaluations:
         return {EvaluationStatus(status): int(count) for status, count in found}
 
     async def rows(self, identifier: str) -> list[EvaluationRow]:
-        """Return an evaluation's answers, by row and arm."""
+        """Return an evaluation's answers, by suite, row and arm."""
         table = tables.evaluation_rows
         query = (
             select(table)
             .where(table.c.evaluation_id == identifier)
-            .order_by(table.c.row, table.c.arm)
+            .order_by(table.c.suite, table.c.row, table.c.arm)
         )
         async with self._database.read() as connection:
             return await fetch_all(connection, query, EvaluationRow)
