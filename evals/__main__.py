@@ -14,6 +14,7 @@ from prometheus_client import start_http_server
 from transformers import AutoTokenizer
 
 from evals.client import Client, Patience
+from evals.findings.evidence import Prices
 from evals.judging import Endpoint, Judge
 from evals.metrics import Metrics
 from evals.own_metrics import load_metrics
@@ -92,6 +93,11 @@ def _worker(
         metrics=load_metrics(),
         suites_dir=settings.suites_dir,
         judge=_judge(settings, store, session),
+        prices=Prices(
+            per_million_prompt_tokens=settings.cost_per_million_prompt_tokens,
+            per_million_adapter_requests=settings.cost_per_million_adapter_requests,
+            per_training_hour=settings.cost_per_training_hour,
+        ),
         progress=metrics.progress.set,
     )
     reporter = Reporter(store, settings.reports_dir)

@@ -5,11 +5,18 @@ It refuses to know how the rows were answered. The same rows give the same resul
 
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
 
+from evals.clusters import clusters_of
 from evals.compare import BASELINES, ArmName, MetricKind, compare, summarise
+from evals.findings.evidence import Costs, Evidence, SuiteEvidence
+from evals.findings.findings import find
+from evals.findings.gathering import gate_tests, suite_evidence
+from evals.findings.leakage import Leaks
+from evals.suites.suite import HELDOUT
 from evals.verdict import Decision, decide
 from registry.chatdata import Row
 from registry.policy import Policy
@@ -19,6 +26,7 @@ MAX_EXAMPLES = 20
 """Rows shown in full."""
 MAX_TEXT = 2_000
 """Characters of a shown text."""
+_NONE: Mapping[str, "Material"] = MappingProxyType({})
 
 
 class Material(Record, frozen=True, kw_only=True):
@@ -38,6 +46,10 @@ class Material(Record, frozen=True, kw_only=True):
     """What was answered."""
     notes: list[str]
     """What a reader of the verdict should know besides."""
+    leaks: Leaks | None = None
+    """Rows asked that stand in the training file; none when that file is not known."""
+    costs: Costs = Costs()
+    """What things cost."""
 
 
 class Results(Record, frozen=True, kw_only=True):
@@ -53,13 +65,26 @@ class Results(Record, frozen=True, kw_only=True):
     """The right answers likewise."""
 
 
-def conclude(material: Material) -> Results:
-    """Compute the results of an evaluation."""
+def conclude(material: Material, others: Mapping[str, Material] = _NONE) -> Results:
+    """Compute the results of an evaluation.
+
+    Args:
+        material: The held-out rows.
+        others: Further suites by name, for the findings.
+    """
     policy, kinds = material.policy, material.kinds
-    scores = scores_of(material)
-    estimates = summarise(scores, kinds, alpha=policy.alpha, seed=policy.seed)
-    differences = compare(scores, kinds, alpha=policy.alpha, seed=policy.seed)
-    decision = decide(policy, kinds, estimates, differences)
+    heldout = evidence_of(material)
+    findings = find(
+        Evidence(
+            policy=policy,
+            suites={HELDOUT: heldout}
+            | {name: evidence_of(other) for name, other in others.items()},
+            leaks=material.leaks,
+            costs=material.costs,
+        )
+    )
+    scores, estimates, differences = heldout.scores, heldout.arms, heldout.differences
+    decision = decide(policy, kinds, estimates, differences, findings.conditions)
     notes = [*material.notes, *_missing(material, scores)]
     decision = msgspec.structs.replace(decision, reasons=[*decision.reasons, *notes])
     content = {
@@ -74,11 +99,36 @@ def conclude(material: Material) -> Results:
         },
         "differences": differences,
         "metric_kinds": kinds,
+        "findings": findings,
+        "decision": decision,
         "verdict": decision,
         "policy": policy,
         "examples": _examples(material, scores, decision),
     }
     return Results(decision=decision, content=msgspec.to_builtins(content))
+
+
+def evidence_of(material: Material) -> SuiteEvidence:
+    """Return one suite's scores, estimates and differences, with what was said."""
+    policy, kinds, scores = material.policy, material.kinds, scores_of(material)
+    alpha, seed, clusters = policy.alpha, policy.seed, clusters_of(material.rows)
+    return suite_evidence(
+        kinds=kinds,
+        scores=scores,
+        arms=summarise(scores, kinds, alpha=alpha, seed=seed, clusters=clusters),
+        differences=compare(
+            scores,
+            kinds,
+            alpha=alpha,
+            seed=seed,
+            clusters=clusters,
+            family=gate_tests(policy, scores),
+        ),
+        rows=material.rows,
+        targets=material.targets,
+        answers=material.answers,
+        shown=prompt_text,
+    )
 
 
 def digest(value: object) -> str:

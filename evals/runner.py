@@ -3,6 +3,7 @@
 It refuses to know the queue of evaluations, and what a verdict leads to.
 """
 
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from evals.arms import target_text
 from evals.asking import Asker, Limits, Prompts, places_of
 from evals.client import Client
 from evals.counting import chosen_counts
+from evals.findings.evidence import Costs, Prices
 from evals.judge import SUITE, summary
 from evals.judging import Judge, pairs_of
 from evals.metric_table import TEXT_METRICS, TextMetric
@@ -21,13 +23,16 @@ from evals.paper import Paper, set_paper
 from evals.results import Material, Results, conclude, digest
 from evals.scoring import Scheme, kinds_of, scheme_of
 from evals.suite_results import add_suites, without_further_models
-from evals.suites.suite import HELDOUT, Suite
+from evals.suites.suite import BEHAVIOUR, HELDOUT, TRAINING, Suite
 from registry.blobs import Blobs
+from registry.errors import NotFound
 from registry.records import AdapterVersion, Evaluation, EvaluationRow
 from registry.rendering import Tokenizer
 from registry.store import Store
 
 __all__ = ["Limits", "Runner"]
+_FREE = Prices()
+logger = logging.getLogger(__name__)
 
 
 class Runner:
@@ -44,6 +49,7 @@ class Runner:
         metrics: Sequence[TextMetric] = TEXT_METRICS,
         suites_dir: Path | None = None,
         judge: Judge | None = None,
+        prices: Prices = _FREE,
         progress: Callable[[float], None] = lambda _share: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -54,6 +60,7 @@ class Runner:
         self._metrics = metrics
         self._suites_dir = suites_dir
         self._judge = judge
+        self._prices = prices
         self._progress = progress
         self._clock = clock
 
@@ -76,7 +83,8 @@ class Runner:
         paper = await self._ask(evaluation.id, paper, schemes)
         await self._ask_judge(evaluation.id, paper, targets[HELDOUT])
         answers = await self._store.evaluations.rows(evaluation.id)
-        results = await to_thread.run_sync(self._conclude, paper, targets, schemes, answers)
+        costs = await self._costs_of(adapter)
+        results = await to_thread.run_sync(self._conclude, paper, targets, schemes, answers, costs)
         hashes = {
             "adapter": adapter.manifest_sha256,
             "heldout": heldout.sha256,
@@ -132,6 +140,19 @@ class Runner:
         todo = [pair for pair in pairs if pair.number not in known]
         await self._judge.judge(evaluation_id, todo, options)
 
+    async def _costs_of(self, adapter: AdapterVersion) -> Costs:
+        """Return what tokens cost, and what the adapter's training did; an import's is unknown."""
+        began = ended = None
+        if adapter.job_id is not None:
+            try:
+                job = await self._store.jobs.get(adapter.job_id)
+            except NotFound:
+                logger.info("what training cost is not known: the job is gone")
+            else:
+                began, ended = job.started_at, job.finished_at
+        seconds = None if began is None or ended is None else float(ended - began)
+        return self._prices.costs(seconds)
+
     def _targets(self, paper: Paper) -> dict[str, dict[int, str]]:
         """Return the right answers by suite and row."""
         suites = [*paper.suites, *([] if paper.trial is None else [paper.trial])]
@@ -148,6 +169,7 @@ class Runner:
         targets: Mapping[str, dict[int, str]],
         schemes: Mapping[str, Scheme],
         answers: Sequence[EvaluationRow],
+        costs: Costs,
     ) -> Results:
         """Compute the verdict on the held-out rows, and add what all suites show."""
         materials = [
@@ -159,10 +181,17 @@ class Runner:
                 targets=targets[suite.name],
                 answers=[answer for answer in answers if answer.suite == suite.name],
                 notes=paper.notes if suite.name == HELDOUT else [],
+                leaks=paper.source.leaks,
+                costs=costs,
             )
             for suite in paper.suites
         ]
-        results = conclude(without_further_models(materials[0]))
+        ours = {
+            suite.name: material
+            for suite, material in zip(paper.suites, materials, strict=True)
+            if suite.name in {TRAINING, BEHAVIOUR}
+        }
+        results = conclude(without_further_models(materials[0]), ours)
         add_suites(results.content, paper.suites, materials, schemes)
         if self._judge is not None and paper.options.judge is not None:
             judged = [answer for answer in answers if answer.suite == SUITE]

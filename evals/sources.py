@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from evals.arms import Examples, choose_examples
+from evals.findings.leakage import Leaks, search
 from evals.neighbours import choose_pool
 from evals.order import Numbered
 from evals.suites import choice, training
@@ -30,6 +31,8 @@ class Source(Record, frozen=True, kw_only=True):
     """Rows on which the number of examples is chosen."""
     absence: str | None = None
     """Why there is nothing; none when there is."""
+    leaks: Leaks | None = None
+    """Examined rows that stand in it too; none when it is not known."""
 
 
 def nothing(why: str) -> Source:
@@ -69,6 +72,7 @@ def read_source(path: Path, exam: Exam, policy: Policy, options: EvaluationOptio
         if wants_suite
         else [],
         trial=trial,
+        leaks=search(rows_of(_lines(path)), {entry.number: entry.row for entry in exam.rows}),
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from evals.aggregates import aggregates
+from evals.clusters import clusters_of
 from evals.compare import ArmName, Difference, compare, summarise
 from evals.intervals import Estimate
 from evals.panel import Arm
@@ -67,7 +68,13 @@ def _suite(
         "metric_kinds": material.kinds,
         "differences": []
         if suite.name == HELDOUT
-        else compare(_known(scores), material.kinds, alpha=alpha, seed=seed),
+        else compare(
+            _known(scores),
+            material.kinds,
+            alpha=alpha,
+            seed=seed,
+            clusters=clusters_of(material.rows),
+        ),
         "model_differences": _model_differences(scores, material),
         "segments": _segments(material, scores),
     }
@@ -85,7 +92,13 @@ def _estimates(
     """Return each arm's estimates; resampling takes time, so none is made twice."""
     policy = material.policy
     rest = {arm: found for arm, found in scores.items() if arm not in known}
-    made = summarise(rest, material.kinds, alpha=policy.alpha, seed=policy.seed)
+    made = summarise(
+        rest,
+        material.kinds,
+        alpha=policy.alpha,
+        seed=policy.seed,
+        clusters=clusters_of(material.rows),
+    )
     return made | {arm: msgspec.convert(found, dict[str, Estimate]) for arm, found in known.items()}
 
 
@@ -124,7 +137,13 @@ def _model_differences(scores: Scores, material: Material) -> list[Difference]:
         pair: Scores = {"adapter": scores[ArmName.ADAPTER], "base": scores[model]}
         found += [
             msgspec.structs.replace(difference, baseline=model)
-            for difference in compare(pair, material.kinds, alpha=policy.alpha, seed=policy.seed)
+            for difference in compare(
+                pair,
+                material.kinds,
+                alpha=policy.alpha,
+                seed=policy.seed,
+                clusters=clusters_of(material.rows),
+            )
         ]
     return sorted(found, key=lambda difference: (difference.baseline, difference.metric))
 
@@ -149,6 +168,7 @@ def _segments(material: Material, scores: Scores) -> dict[str, Any]:
                     kinds,
                     alpha=material.policy.alpha,
                     seed=material.policy.seed,
+                    clusters=clusters_of(material.rows),
                 ).items()
             },
         }

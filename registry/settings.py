@@ -118,6 +118,17 @@ class Settings(BaseSettings):
     """Jobs that one trainer runs at a time."""
     evals_concurrency: int = Field(default=32, ge=1)
     """Requests that one evaluation has in flight."""
+    policy_file: Path | None = None
+    """YAML file with the policy that evaluations follow and promotions ask for; by default the
+    built-in policy is a default only, and a request may choose its own."""
+    cost_per_million_prompt_tokens: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    """What a million prompt tokens cost you, in any currency; 0 leaves money out of the
+    results."""
+    cost_per_training_hour: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    """What an hour of training costs you, in the same currency."""
+    cost_per_million_adapter_requests: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    """What serving a million requests with an adapter costs you beyond the base model, in the same
+    currency."""
     suites_dir: Path | None = None
     """Folder of JSONL files, each a suite that every evaluation asks too; none by default."""
     judge_url: str | None = None

@@ -16,13 +16,13 @@ from rich.markup import escape
 
 from registry.errors import GraftlineError
 from registry.settings import Settings, child_environment
-from service import key_commands
+from service import key_commands, policy_commands
 from service.stack import preflight
 from service.stack.display import Display
 from service.stack.programs import engine_program, programs_of, shared_environment
 from service.stack.readiness import answers
 from service.stack.run import run
-from service.terminal import DataDir, fail, read_settings
+from service.terminal import DataDir, admin_key, fail, read_settings
 
 app = typer.Typer(
     help="Fine-tune, serve, compare and watch language models on your own machines.",
@@ -32,6 +32,8 @@ app = typer.Typer(
 )
 _WIDE = 200  # columns of a table that is read by a program: nothing is cut
 app.add_typer(key_commands.app, name="keys")
+app.command(name="policy")(policy_commands.show_policy)
+app.command(name="evaluate")(policy_commands.evaluate)
 
 
 @app.command()
@@ -150,7 +152,7 @@ def import_adapter(
         chosen = place.choose(folder)
         told = sending.send(
             url or settings.service_url,
-            key or _admin_key(settings),
+            key or admin_key(settings),
             chosen,
             {name: value for name, value in fields.items() if value is not None},
         )
@@ -183,7 +185,7 @@ def compare(
     try:
         found = comparison.compare(
             url or settings.service_url,
-            key or _admin_key(settings),
+            key or admin_key(settings),
             (first, second),
             data,
             max_rows=rows,
@@ -193,13 +195,6 @@ def compare(
         fail(str(exc))
     Console(width=None if Console().is_terminal else _WIDE).print(comparison_table.table_of(found))
     typer.echo(f"The whole report: GET /v1/evaluations/{found.evaluation}/report.html", err=True)
-
-
-def _admin_key(settings: Settings) -> str:
-    try:
-        return settings.admin_key_file.read_text().strip()
-    except OSError:
-        fail(f"There is no key in {settings.data_dir}. Name the folder (--data-dir) or a key.")
 
 
 def main() -> None:

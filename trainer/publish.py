@@ -3,6 +3,7 @@
 It refuses to know how the weights came to be.
 """
 
+import logging
 import shutil
 import time
 from hashlib import sha256
@@ -15,10 +16,10 @@ from registry import artifacts
 from registry.artifacts import Manifest
 from registry.blobs import Blobs
 from registry.durable import storage_errors
-from registry.errors import NotFound
+from registry.errors import NotFound, PolicyUnusable
 from registry.identifiers import adapter_name, new_id
 from registry.lifecycle import AdapterStatus, EvaluationStatus
-from registry.policy import Policy
+from registry.policy import Policy, policy_in_force
 from registry.records import (
     AdapterVersion,
     DataFile,
@@ -34,6 +35,8 @@ from trainer.plan import manifest_hyperparameters
 from trainer.protocol import Plan, Result, TrainedVersion
 from trainer.results import as_csv
 from trainer.workplace import Workplace
+
+logger = logging.getLogger(__name__)
 
 
 class Publisher:
@@ -92,11 +95,19 @@ class Publisher:
                 adapter=version.name,
                 heldout_file=version.heldout_file,
                 training_file=version.training_file,
-                policy=msgspec.to_builtins(Policy()),
+                policy=msgspec.to_builtins(await self._policy()),
                 status=EvaluationStatus.QUEUED,
                 created_at=int(time.time()),
             )
         )
+
+    async def _policy(self) -> Policy:
+        """Return the policy in force; a job that succeeded does not fail for a faulty file."""
+        try:
+            return await to_thread.run_sync(policy_in_force, self._settings.policy_file)
+        except PolicyUnusable as exc:
+            logger.error("the exam follows the built-in policy: %s", exc)  # noqa: TRY400 - the sentence says all
+            return Policy()
 
     def withdraw(self, job_id: str) -> None:
         """Delete files that a job published and never recorded."""

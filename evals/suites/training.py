@@ -3,24 +3,37 @@
 It refuses to know the arms, and how answers are scored.
 """
 
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Iterator, Set
 
 from evals.order import Numbered, first_of_order, numbered
 from registry.chatdata import rows_of
+
+MAX_CANARIES = 50
+"""Most planted rows that are asked."""
 
 
 def read_training(
     lines: Iterable[bytes], *, heldout_prompts: Set[str], max_rows: int, seed: int
 ) -> list[Numbered]:
-    """Return the first training rows of a seeded order.
+    """Return the first training rows of a seeded order, after those planted as canaries.
 
-    A row whose prompt is held out too is left out: it tells nothing about the gap.
+    A row whose prompt is held out too is left out: it tells nothing about the gap. Canaries count
+    towards neither gap nor `max_rows`; at most `MAX_CANARIES` are asked.
 
     Raises:
         InvalidData: The file has faulty rows.
     """
-    rows = (entry for entry in numbered(rows_of(lines)) if _is_apart(entry, heldout_prompts))
-    return first_of_order(rows, max_rows, seed)
+    planted: list[Numbered] = []
+
+    def plain() -> Iterator[Numbered]:
+        for entry in numbered(rows_of(lines)):
+            if entry.row.canary and len(planted) < MAX_CANARIES:
+                planted.append(entry)
+            elif not entry.row.canary and _is_apart(entry, heldout_prompts):
+                yield entry
+
+    chosen = first_of_order(plain(), max_rows, seed)
+    return [*planted, *chosen]
 
 
 def _is_apart(entry: Numbered, heldout_prompts: Set[str]) -> bool:

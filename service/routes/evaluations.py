@@ -7,6 +7,7 @@ import time
 from typing import Annotated
 
 import msgspec
+from anyio import to_thread
 from litestar import Router, get, post
 from litestar.openapi.spec import OpenAPIType, Schema
 from litestar.params import FromPath, JSONBody, QueryParameter
@@ -15,7 +16,8 @@ from litestar.response import File
 from registry.errors import Conflict, Invalid
 from registry.identifiers import new_id
 from registry.lifecycle import EvaluationStatus
-from registry.policy import resolve_policy
+from registry.planning import plan
+from registry.policy import policy_in_force, resolve_policy
 from registry.records import Evaluation, Scope
 from registry.reports import ReportFormat, report_path
 from service import promotion
@@ -32,6 +34,7 @@ from service.wire.evaluations import (
     row_object,
 )
 from service.wire.lists import ListOf
+from service.wire.plans import PlanEvaluation, PlanObject, plan_object, question_of
 
 _HTML = "text/html"
 _CSV = "text/csv"
@@ -49,6 +52,7 @@ async def create_evaluation(
         message = "The model has no held-out rows of its own; name a file."
         raise Invalid(message, "heldout_file")
     await require_file(services.store, caller.project, heldout, "heldout_file")
+    default = await to_thread.run_sync(policy_in_force, services.settings.policy_file)
     training = data.training_file or version.training_file
     if data.training_file is not None:
         await require_file(services.store, caller.project, data.training_file, "training_file")
@@ -58,13 +62,19 @@ async def create_evaluation(
         adapter=version.name,
         heldout_file=heldout,
         training_file=training,
-        policy=msgspec.to_builtins(resolve_policy(data.policy or {})),
+        policy=msgspec.to_builtins(resolve_policy(data.policy or {}, default)),
         status=EvaluationStatus.QUEUED,
         created_at=int(time.time()),
         options=await options_of(services.store, services.settings, data, version),
     )
     await services.store.evaluations.add(evaluation)
     return evaluation_object(evaluation)
+
+
+@post("/plan", status_code=200)
+async def plan_evaluation(data: JSONBody[PlanEvaluation]) -> PlanObject:
+    """Tell how many rows show an effect, or which effect a number of rows shows."""
+    return plan_object(plan(question_of(data)))
 
 
 @get("/")
@@ -163,6 +173,7 @@ router = Router(
     "/v1/evaluations",
     route_handlers=[
         create_evaluation,
+        plan_evaluation,
         list_evaluations,
         get_evaluation,
         list_rows,
