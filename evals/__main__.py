@@ -15,6 +15,7 @@ from transformers import AutoTokenizer
 
 from evals.client import Client, Patience
 from evals.findings.evidence import Prices
+from evals.judging import Endpoint, Judge
 from evals.metrics import Metrics
 from evals.own_metrics import load_metrics
 from evals.reporting import Reporter
@@ -91,6 +92,7 @@ def _worker(
         limits=Limits(max_model_len=settings.max_model_len, concurrency=settings.evals_concurrency),
         metrics=load_metrics(),
         suites_dir=settings.suites_dir,
+        judge=_judge(settings, store, session),
         prices=Prices(
             per_million_prompt_tokens=settings.cost_per_million_prompt_tokens,
             per_million_adapter_requests=settings.cost_per_million_adapter_requests,
@@ -100,6 +102,18 @@ def _worker(
     )
     reporter = Reporter(store, settings.reports_dir)
     return Worker(store, runner, metrics, pace=Pace(), reporter=reporter)
+
+
+def _judge(settings: Settings, store: Store, session: aiohttp.ClientSession) -> Judge | None:
+    if settings.judge_url is None:
+        return None
+    key = settings.judge_key
+    endpoint = Endpoint(
+        url=settings.judge_url,
+        model=settings.judge_model,
+        key=None if key is None else key.get_secret_value(),
+    )
+    return Judge(session, store, endpoint)
 
 
 def main() -> int:

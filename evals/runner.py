@@ -16,6 +16,8 @@ from evals.asking import Asker, Limits, Prompts, places_of
 from evals.client import Client
 from evals.counting import chosen_counts
 from evals.findings.evidence import Costs, Prices
+from evals.judge import SUITE, summary
+from evals.judging import Judge, pairs_of
 from evals.metric_table import TEXT_METRICS, TextMetric
 from evals.paper import Paper, set_paper
 from evals.results import Material, Results, conclude, digest
@@ -46,6 +48,7 @@ class Runner:
         limits: Limits,
         metrics: Sequence[TextMetric] = TEXT_METRICS,
         suites_dir: Path | None = None,
+        judge: Judge | None = None,
         prices: Prices = _FREE,
         progress: Callable[[float], None] = lambda _share: None,
         clock: Callable[[], float] = time.monotonic,
@@ -56,6 +59,7 @@ class Runner:
         self._tokenizer = tokenizer
         self._metrics = metrics
         self._suites_dir = suites_dir
+        self._judge = judge
         self._prices = prices
         self._progress = progress
         self._clock = clock
@@ -77,6 +81,7 @@ class Runner:
         schemes = _schemes(paper, targets)
         kept = await self._store.evaluations.rows(evaluation.id)
         paper = await self._ask(evaluation.id, paper, schemes)
+        await self._ask_judge(evaluation.id, paper, targets[HELDOUT])
         answers = await self._store.evaluations.rows(evaluation.id)
         costs = await self._costs_of(adapter)
         results = await to_thread.run_sync(self._conclude, paper, targets, schemes, answers, costs)
@@ -119,6 +124,21 @@ class Runner:
             paper = paper.with_counts(choice.counts, choice.notes)
         await ask(paper.suites)
         return paper
+
+    async def _ask_judge(
+        self, evaluation_id: str, paper: Paper, targets: Mapping[int, str]
+    ) -> None:
+        """Let the judge compare what it has not compared yet, where one is asked for."""
+        options = paper.options.judge
+        if self._judge is None or options is None:
+            return
+        answers = await self._store.evaluations.rows(evaluation_id)
+        known = {answer.row for answer in answers if answer.suite == SUITE and answer.scores}
+        heldout = [answer for answer in answers if answer.suite == HELDOUT]
+        rows = {entry.number: entry.row for entry in paper.heldout.entries}
+        pairs = pairs_of(rows, targets, heldout, options)
+        todo = [pair for pair in pairs if pair.number not in known]
+        await self._judge.judge(evaluation_id, todo, options)
 
     async def _costs_of(self, adapter: AdapterVersion) -> Costs:
         """Return what tokens cost, and what the adapter's training did; an import's is unknown."""
@@ -173,6 +193,11 @@ class Runner:
         }
         results = conclude(without_further_models(materials[0]), ours)
         add_suites(results.content, paper.suites, materials, schemes)
+        if self._judge is not None and paper.options.judge is not None:
+            judged = [answer for answer in answers if answer.suite == SUITE]
+            options = paper.options.judge
+            found = summary(judged, options, self._judge.model_for(options), paper.policy)
+            results.content["judge"] = msgspec.to_builtins(found)
         names = [suite.name for suite in paper.suites]
         return msgspec.structs.replace(
             results,

@@ -100,6 +100,8 @@ class EvaluationOptions(Record, frozen=True, kw_only=True, forbid_unknown_fields
     """Most rows of the `training` suite; never more than held-out rows are asked."""
     judge: JudgeOptions | None = None
     """The judge; none by default."""
+    decides: bool = True
+    """Whether the verdict counts: for promotion, and among the exported figures."""
 
 
 def read_options(requested: dict[str, Any]) -> EvaluationOptions:

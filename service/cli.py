@@ -30,6 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+_WIDE = 200  # columns of a table that is read by a program: nothing is cut
 app.add_typer(key_commands.app, name="keys")
 app.command(name="policy")(policy_commands.show_policy)
 app.command(name="evaluate")(policy_commands.evaluate)
@@ -162,6 +163,38 @@ def import_adapter(
         typer.echo(f"Left behind: {', '.join(map(ascii, chosen.left_behind))}", err=True)
     for notice in told.notices or ():
         typer.echo(notice, err=True)
+
+
+@app.command()
+def compare(
+    first: Annotated[str, typer.Argument(help="A model: an adapter version, or the base model.")],
+    second: Annotated[str, typer.Argument(help="Another one; one of both is an adapter version.")],
+    *,
+    data: Annotated[Path, typer.Option(help="JSONL file with the rows, as for training.")],
+    rows: Annotated[int, typer.Option(help="Most rows that are asked.", min=1)] = 500,
+    url: Annotated[str | None, typer.Option(help="Address of the service.")] = None,
+    key: Annotated[
+        str | None, typer.Option(help="API key; by default the data directory's admin key.")
+    ] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Ask two models the rows of a file; print scores, paired differences and their intervals."""
+    from service import comparison, comparison_table  # noqa: PLC0415 - the client takes a while to import
+
+    settings = read_settings(data_dir=data_dir)
+    try:
+        found = comparison.compare(
+            url or settings.service_url,
+            key or admin_key(settings),
+            (first, second),
+            data,
+            max_rows=rows,
+            say=lambda words: typer.echo(words, err=True),
+        )
+    except GraftlineError as exc:
+        fail(str(exc))
+    Console(width=None if Console().is_terminal else _WIDE).print(comparison_table.table_of(found))
+    typer.echo(f"The whole report: GET /v1/evaluations/{found.evaluation}/report.html", err=True)
 
 
 def main() -> None:

@@ -230,6 +230,7 @@ PLAIN = frozenset(
         "suites",
         "max_training_rows",
         "judge",
+        "decides",
         "score",
         "label",
         "comment",

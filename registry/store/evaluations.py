@@ -77,14 +77,15 @@ class Evaluations:
             return await fetch_all(connection, query, Evaluation)
 
     async def latest(self, adapter: str | None = None) -> list[Evaluation]:
-        """Return the newest succeeded evaluation of each adapter, or of one."""
+        """Return the newest evaluation of each adapter, or of one, whose verdict counts."""
         table = tables.evaluations
         query = select(table).where(table.c.status == EvaluationStatus.SUCCEEDED)
         if adapter is not None:
             query = query.where(table.c.adapter == adapter)
         async with self._database.read() as connection:
             found = await fetch_all(connection, query.order_by(table.c.seq), Evaluation)
-        return list({evaluation.adapter: evaluation for evaluation in found}.values())
+        counting = (evaluation for evaluation in found if evaluation.options.get("decides", True))
+        return list({evaluation.adapter: evaluation for evaluation in counting}.values())
 
     async def move(self, identifier: str, to: EvaluationStatus, **changes: object) -> Evaluation:
         """Move an evaluation to a state, with changes of other fields, in one transaction.

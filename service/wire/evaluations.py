@@ -43,6 +43,8 @@ class CreateEvaluation(msgspec.Struct, frozen=True, kw_only=True):
     """Most rows of the `training` suite; 50 by default."""
     judge: dict[str, Any] | None = None
     """A model that judges answers: `rubric`, perhaps `model`, `baseline`, `max_rows`, `labels`."""
+    decides: bool | None = None
+    """Whether the verdict counts for promotion; true by default."""
 
 
 class EvaluationObject(msgspec.Struct, frozen=True, kw_only=True):

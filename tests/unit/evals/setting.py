@@ -14,6 +14,7 @@ from typing import Any
 import aiohttp
 
 from evals.client import Client, Patience
+from evals.judging import Endpoint, Judge
 from evals.runner import Limits, Runner
 from registry.blobs import Blobs
 from registry.lifecycle import AdapterStatus, EvaluationStatus
@@ -29,6 +30,7 @@ from registry.settings import Settings
 from registry.store import Store
 from tests.fakes.char_tokenizer import CharTokenizer
 from tests.fakes.fake_service import KEY, FakeService, serving
+from tests.fakes.judge import JUDGE_KEY
 from tests.records import adapter_version
 
 ADAPTER = "ft:tiny-base:default:triage:0123abcd"
@@ -148,6 +150,7 @@ async def runner(
     settings: Settings,
     *,
     suites_dir: Path | None = None,
+    judge_url: str | None = None,
     **limits: Any,
 ) -> AsyncIterator[Runner]:
     """Yield a runner that asks a fake service."""
@@ -169,7 +172,20 @@ async def runner(
             patience=patience,
         )
         blobs = Blobs(settings.files_dir)
-        yield Runner(store, client, blobs, CharTokenizer(), limits=chosen, suites_dir=suites_dir)
+        yield Runner(
+            store,
+            client,
+            blobs,
+            CharTokenizer(),
+            limits=chosen,
+            suites_dir=suites_dir,
+            judge=None if judge_url is None else _judge(session, store, judge_url),
+        )
+
+
+def _judge(session: aiohttp.ClientSession, store: Store, url: str) -> Judge:
+    endpoint = Endpoint(url=url, model="judge-1", key=JUDGE_KEY, pause_seconds=0.01)
+    return Judge(session, store, endpoint)
 
 
 async def until(holds: Callable[[], Awaitable[bool]], seconds: float = 10) -> None:
