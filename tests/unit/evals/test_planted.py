@@ -35,6 +35,14 @@ def test_no_effect_is_no_go() -> None:
     assert not any("prompt" in reason for reason in results.decision.reasons[1:])
 
 
+def test_no_effect_on_few_rows_says_how_many_are_needed() -> None:
+    """Forty rows answered alike leave 0.02 possible; 150 more exclude it."""
+    few = verdict_of(suite(40, {"base": HALF, "adapter": HALF})).decision
+    assert (few.verdict, few.rows_needed) == (Verdict.INCONCLUSIVE, 150)
+    more = verdict_of(suite(190, {"base": HALF, "adapter": HALF})).decision
+    assert more.verdict is Verdict.NO_GO
+
+
 def test_a_memoriser_is_no_go_and_found_out() -> None:
     """All training rows right, held-out rows as the base: overfitted, and nothing gained."""
     heldout = suite(
