@@ -83,7 +83,8 @@ def sign_flip_ps(values: Matrix, seed: int, resamples: int = RESAMPLES) -> list[
         resamples: Most flips.
     """
     rows = values.shape[0]
-    seen = np.abs(values.sum(axis=0)) - _ROUNDING * np.abs(values).sum(axis=0)
+    total = values.sum(axis=0)
+    seen = np.abs(total) - _ROUNDING * np.abs(values).sum(axis=0)
     if 2**rows <= resamples:
         patterns = (np.arange(2**rows)[:, None] >> np.arange(rows)) & 1
         hits = (np.abs((2.0 * patterns - 1) @ values) >= seen).sum(axis=0)
@@ -91,8 +92,8 @@ def sign_flip_ps(values: Matrix, seed: int, resamples: int = RESAMPLES) -> list[
     generator = np.random.default_rng(seed)
     hits = np.zeros(values.shape[1])
     for count in _blocks(rows, resamples):
-        signs = 2.0 * generator.integers(0, 2, size=(count, rows), dtype=np.int8) - 1
-        hits += (np.abs(signs @ values) >= seen).sum(axis=0)
+        kept = _coins(generator, count, rows) @ values
+        hits += (np.abs(2 * kept - total) >= seen).sum(axis=0)  # kept minus flipped
     return [float(count) for count in (hits + 1) / (resamples + 1)]
 
 
@@ -100,11 +101,18 @@ def _resampled_means(values: Matrix, generator: np.random.Generator, resamples: 
     rows = values.shape[0]
     found = []
     for count in _blocks(rows, resamples):
-        drawn = generator.integers(0, rows, size=(count, rows))
-        drawn += rows * np.arange(count)[:, None]
-        weights = np.bincount(drawn.ravel(), minlength=count * rows).reshape(count, rows)
-        found.append(weights.astype(np.float64) @ values / rows)
+        drawn = generator.integers(0, rows, size=(count, rows), dtype=np.int32)
+        weights = np.empty((count, rows))
+        for place, resample in enumerate(drawn):
+            weights[place] = np.bincount(resample, minlength=rows)
+        found.append(weights @ values / rows)
     return np.concatenate(found)
+
+
+def _coins(generator: np.random.Generator, count: int, rows: int) -> Matrix:
+    """Return fair coins, 0 or 1, one for each row of each of `count` resamples."""
+    drawn = np.frombuffer(generator.bytes(-(-count * rows // 8)), dtype=np.uint8)
+    return np.unpackbits(drawn, count=count * rows).reshape(count, rows).astype(np.float64)
 
 
 def _blocks(rows: int, resamples: int) -> Iterator[int]:

@@ -26,7 +26,7 @@ from collections.abc import Mapping, Sequence
 from evals.compare import PROMPT_ARMS, ArmName, Difference, MetricKind
 from evals.intervals import Estimate
 from evals.limits import Condition, Standing
-from registry.planning import rows_for
+from registry.planning import rows_for, rows_without_discordance
 from registry.policy import Policy
 from registry.records import Record, Verdict
 
@@ -67,8 +67,8 @@ class Gain(Record, frozen=True, kw_only=True):
     """Upper bound."""
     n: int
     """Rows behind it."""
-    variance: float
-    """Variance of the rows' gains, times the design effect of their clusters."""
+    variance: float | None
+    """Variance of the rows' gains, times the design effect of their clusters; none when unknown."""
     clusters: int | None = None
     """Clusters behind it; none where every row stands for itself."""
 
@@ -141,7 +141,9 @@ def gain_of(difference: Difference, kind: MetricKind) -> Gain | None:
         low=low,
         high=high,
         n=difference.n,
-        variance=(difference.variance or 0.0) * difference.design_effect,
+        variance=None
+        if difference.variance is None
+        else difference.variance * difference.design_effect,
         clusters=difference.clusters,
     )
 
@@ -246,7 +248,12 @@ def _undecided_guards(policy: Policy, guards: Mapping[str, Gain | None]) -> list
 
 
 def _more_rows(gain: Gain, distance: float, alpha: float) -> int | None:
-    rows = rows_for(gain.variance, distance, alpha)
+    if gain.variance is None:
+        return None
+    if gain.variance > 0:
+        rows = rows_for(gain.variance, distance, alpha)
+    else:  # both answered every row alike
+        rows = rows_without_discordance(distance, alpha)
     return None if rows is None else max(rows - gain.n, 1)
 
 

@@ -133,6 +133,18 @@ def rows_for(variance: float, effect: float, alpha: float, power: float = POWER)
     return math.ceil(_quantiles(alpha, power) ** 2 * variance / (effect * effect))
 
 
+def rows_without_discordance(effect: float, alpha: float) -> int | None:
+    """Return the rows after which a difference of shares is surely smaller than `effect`.
+
+    For systems that agree on every row: Tango's bounds are ± z² / (n + z²) then.
+
+    Returns:
+        The rows in all, or none when the effect is 0.
+    """
+    z = NormalDist().inv_cdf(1 - alpha / 2)
+    return math.ceil(z * z * (1 / abs(effect) - 1)) + 1 if effect else None
+
+
 def check(question: Question) -> None:
     """Check that a question can be answered.
 

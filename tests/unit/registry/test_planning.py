@@ -134,6 +134,12 @@ def test_no_rows_without_spread_or_effect(variance: float, effect: float) -> Non
     assert planning.rows_for(variance, effect, 0.05) is None
 
 
+def test_rows_without_discordance_bound_the_difference() -> None:
+    """190 rows that agree exclude a difference of 0.02: z² / (n + z²) is below it; 188 do not."""
+    assert planning.rows_without_discordance(0.02, 0.05) == 190
+    assert planning.rows_without_discordance(0.0, 0.05) is None
+
+
 def test_rows_for_reference() -> None:
     """A variance of 1/9 and an effect of 0.03 need 969 rows at 80 % power."""
     assert planning.rows_for(1 / 9, 0.03, 0.05) == 969
