@@ -51,7 +51,7 @@ def chosen_counts(
             means = ", ".join(f"{n}: {sum(s) / len(s):.3g}" for n, s in scores.items() if s)
             notes.append(
                 f"{name} has {best} examples, chosen on {len(trial.entries)} training rows "
-                f"by {metric} ({means})."
+                f"by {metric} ({means}), of equals by the lower loss."
             )
     return Choice(counts=counts, notes=notes)
 

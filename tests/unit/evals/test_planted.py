@@ -2,6 +2,7 @@
 
 import msgspec
 import numpy as np
+import pytest
 
 from evals.findings.evidence import Costs
 from evals.findings.leakage import search
@@ -132,12 +133,12 @@ def test_production_must_be_beaten_too() -> None:
 
 def test_broken_behaviour_is_no_go() -> None:
     """A better adapter that no longer does what the base did is stopped, with examples."""
-    behaviour = suite(60, {"base": ALL, "adapter": every(out_of=2, right=1)})
+    behaviour = suite(60, {"base": ALL, "adapter": every(out_of=3, right=1)})
     results = verdict_of(_heldout(), behaviour=behaviour)
     found = results.content["findings"]["behaviour"]
     assert results.decision.verdict is Verdict.NO_GO
     assert "right and are wrong now" in results.decision.reasons[0]
-    assert found["broken"]["mean"] == 0.5
+    assert found["broken"]["mean"] == pytest.approx(2 / 3)
     assert found["flips"][0]["adapter"].startswith("adapter does not know")
 
 
