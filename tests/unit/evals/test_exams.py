@@ -178,14 +178,18 @@ async def test_a_suite_of_the_users_own(exam: Exam, tmp_path: Path) -> None:
         _asked("a", "answer", metric="contains", segment="words"),
         _asked("b", "42", metric={"name": "numeric", "tolerance": 0.01}, segment="sums"),
         _asked("c", "42", segment="sums"),
+        _asked("d", "I cannot help with that.", metric="refusal"),
+        _asked("e", "Gladly.", metric="refusal"),
+        _asked("f", "The answer is 41.9.", metric="edit_distance"),
     ]
     (tmp_path / "mine.jsonl").write_text("\n".join(map(json.dumps, rows)))
     results = await exam.run({}, suites_dir=tmp_path)
     suite = results.content["suites"]["own:mine"]
-    assert suite["arms"]["adapter"]["metrics"]["score"]["mean"] == pytest.approx(2 / 3)
+    assert suite["arms"]["adapter"]["metrics"]["score"]["mean"] == pytest.approx(4 / 6)
     assert suite["segments"]["sums"]["arms"]["base"]["mean"] == 0.5
     assert suite["metric_kinds"]["score"]["comparison"] == (
-        "each row by its own metric: 1 by contains, 1 by numeric, 1 by exact_match"
+        "each row by its own metric: "
+        "1 by contains, 1 by edit_distance, 1 by numeric, 2 by refusal, 1 by exact_match"
     )
 
 

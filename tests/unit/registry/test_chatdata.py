@@ -128,3 +128,15 @@ def test_no_json_breaks_the_validation(value: object) -> None:
     """Whatever the JSON, the answer is rows or `InvalidData`."""
     with suppress(InvalidData):
         assert list(rows_of([json.dumps(value).encode()]))
+
+
+def test_a_row_may_say_where_it_belongs() -> None:
+    """Cluster and segment are names; a number is taken for one."""
+    row = parse_row(1, b'{"prompt":"a","completion":"b","cluster":7,"segment":"x","canary":true}')
+    assert (row.cluster, row.segment, row.canary) == ("7", "x", True)
+
+
+def test_a_place_that_is_no_name_is_a_fault() -> None:
+    """The line and the field are named."""
+    (fault,) = faults_of(b'{"prompt":"a","completion":"b","segment":["x"]}\n')
+    assert fault.startswith("line 1: 'segment' is not a text.")
