@@ -14,7 +14,6 @@ POWER = 0.8
 """Probability, by default, with which a planned number of rows shows the effect."""
 MAX_ROWS = 10**12
 """Most rows that a plan names; more means that the effect cannot be shown."""
-_HALVINGS = 200
 _INFLATION = "1 + (rows of a cluster - 1) × correlation"
 
 
@@ -249,10 +248,7 @@ def _effect(question: Question, rows: float) -> float:
     low, high = 0.0, _largest(question)
     if _rows(question, high) > rows:
         raise Invalid("So few rows cannot show any effect that is possible here.", "rows")
-    for _ in range(_HALVINGS):
-        middle = (low + high) / 2
-        if middle in {low, high}:
-            break
+    while (middle := (low + high) / 2) not in {low, high}:
         low, high = (low, middle) if _rows(question, middle) <= rows else (middle, high)
     return high
 

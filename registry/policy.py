@@ -37,7 +37,7 @@ class Policy(Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
     guardrails: dict[str, float] = msgspec.field(default_factory=lambda: {"json_valid": 0.02})
     """Metrics that must not get worse, with the margin by which they may; those that do not apply
     to the answers are ignored."""
-    max_broken_share: float | None = 0.4
+    max_broken_share: float | None = 0.5
     """Largest share of the `behaviour` suite's rows that the base model answers rightly and the
     adapter does not; null sets no limit."""
     max_behaviour_divergence: float | None = None

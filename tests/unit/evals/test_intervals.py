@@ -149,6 +149,11 @@ def test_benjamini_hochberg_reference() -> None:
     assert found == pytest.approx([0.04, 0.16 / 3, 0.16 / 3, 0.5])
 
 
+def test_benjamini_hochberg_of_nothing() -> None:
+    """No segment, nothing to correct."""
+    assert intervals.benjamini_hochberg([]) == []
+
+
 def test_independent_shares_have_newcombes_interval() -> None:
     """Two Wilson intervals of 56/70 and 48/80 combine to Newcombe's (0.0524, 0.3339).
 

@@ -2,7 +2,6 @@
 
 import msgspec
 import numpy as np
-import pytest
 
 from evals.findings.evidence import Costs
 from evals.findings.leakage import search
@@ -133,12 +132,12 @@ def test_production_must_be_beaten_too() -> None:
 
 def test_broken_behaviour_is_no_go() -> None:
     """A better adapter that no longer does what the base did is stopped, with examples."""
-    behaviour = suite(60, {"base": ALL, "adapter": every(out_of=3, right=1)})
+    behaviour = suite(60, {"base": ALL, "adapter": every(out_of=4, right=1)})
     results = verdict_of(_heldout(), behaviour=behaviour)
     found = results.content["findings"]["behaviour"]
     assert results.decision.verdict is Verdict.NO_GO
     assert "right and are wrong now" in results.decision.reasons[0]
-    assert found["broken"]["mean"] == pytest.approx(2 / 3)
+    assert found["broken"]["mean"] == 0.75
     assert found["flips"][0]["adapter"].startswith("adapter does not know")
 
 
@@ -149,6 +148,14 @@ def test_behaviour_that_stays_is_go() -> None:
     assert results.decision.verdict is Verdict.GO
     held = results.content["findings"]["conditions"][0]
     assert (held["name"], held["standing"]) == ("max_broken_share", "held")
+
+
+def test_behaviour_around_its_limit_is_inconclusive() -> None:
+    """Twenty-six broken answers of sixty may be less than a half, and may be more."""
+    behaviour = suite(60, {"base": ALL, "adapter": lambda number: number >= 26})
+    decision = verdict_of(_heldout(), behaviour=behaviour).decision
+    assert decision.verdict is Verdict.INCONCLUSIVE
+    assert "not surely at most the 0.5" in decision.reasons[0]
 
 
 def test_a_limit_on_divergence_holds() -> None:

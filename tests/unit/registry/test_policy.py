@@ -57,6 +57,7 @@ def test_a_policy_written_is_read_again(tmp_path: Path) -> None:
         ("must_beat: [few_shot]\n", "'base'"),
         ("few_shot_examples: 99\n", "few_shot_examples"),
         ("max_rows: 5\n", "max_rows"),
+        ("alpha: 1\n", "alpha"),
         ("# " + "x" * MAX_FILE_BYTES, "at most"),
         ("a: !!python/object/apply:os.system [ls]\n", "not YAML"),
     ],
