@@ -24,7 +24,11 @@ PURE := registry/chatdata.py registry/lifecycle.py \
 	service/splitting.py service/units.py service/wanted.py \
 	service/fleet/attempts.py service/fleet/choice.py service/fleet/health.py \
 	service/fleet/placement.py \
-	trainer/judgement.py trainer/packing.py trainer/plan.py evals/compare.py evals/intervals.py evals/verdict.py
+	registry/policy.py registry/sample_size.py \
+	trainer/judgement.py trainer/packing.py trainer/plan.py \
+	evals/bootstrap.py evals/clustered.py evals/clusters.py evals/compare.py \
+	evals/intervals.py evals/limits.py evals/prediction_powered.py evals/sequential.py \
+	evals/verdict.py
 
 .PHONY: help install demo up check test test-stack test-engine unit coverage families bench-serving bench-engine bench-swaps bench-training bench-data clean
 

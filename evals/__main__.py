@@ -14,7 +14,11 @@ from prometheus_client import start_http_server
 from transformers import AutoTokenizer
 
 from evals.client import Client, Patience
+from evals.findings.evidence import Prices
+from evals.judging import Endpoint, Judge
 from evals.metrics import Metrics
+from evals.own_metrics import load_metrics
+from evals.reporting import Reporter
 from evals.runner import Limits, Runner
 from evals.worker import Pace, Worker
 from registry.blobs import Blobs
@@ -86,9 +90,30 @@ def _worker(
         Blobs(settings.files_dir),
         tokenizer,
         limits=Limits(max_model_len=settings.max_model_len, concurrency=settings.evals_concurrency),
+        metrics=load_metrics(),
+        suites_dir=settings.suites_dir,
+        judge=_judge(settings, store, session),
+        prices=Prices(
+            per_million_prompt_tokens=settings.cost_per_million_prompt_tokens,
+            per_million_adapter_requests=settings.cost_per_million_adapter_requests,
+            per_training_hour=settings.cost_per_training_hour,
+        ),
         progress=metrics.progress.set,
     )
-    return Worker(store, runner, metrics, pace=Pace())
+    reporter = Reporter(store, settings.exam_reports_dir)
+    return Worker(store, runner, metrics, pace=Pace(), reporter=reporter)
+
+
+def _judge(settings: Settings, store: Store, session: aiohttp.ClientSession) -> Judge | None:
+    if settings.judge_url is None:
+        return None
+    key = settings.judge_key
+    endpoint = Endpoint(
+        url=settings.judge_url,
+        model=settings.judge_model,
+        key=None if key is None else key.get_secret_value(),
+    )
+    return Judge(session, store, endpoint)
 
 
 def main() -> int:

@@ -3,12 +3,11 @@
 It refuses to know the network and the scores.
 """
 
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
 from typing import Any
 
 import msgspec
 
-from evals.compare import ArmName
 from evals.order import first_of_order, numbered
 from registry.chatdata import Row
 from registry.errors import Invalid
@@ -25,7 +24,7 @@ _SEPARATOR = "\n\n"
 class Question(Record, frozen=True, kw_only=True):
     """One row, as one arm is asked it."""
 
-    arm: ArmName
+    arm: str
     """Who is asked."""
     model: str
     """Name of the model behind the arm."""
@@ -47,6 +46,8 @@ class Question(Record, frozen=True, kw_only=True):
     """Index of the target's first token."""
     target: str
     """The right answer."""
+    wants_confidence: bool = False
+    """Whether the answer's own log-probabilities are asked for too."""
 
 
 class Examples(Record, frozen=True, kw_only=True):
@@ -80,8 +81,7 @@ def choose_examples(
     Raises:
         InvalidData: The training file has faulty rows.
     """
-    usable = (row for row in training if _usable(row, heldout_prompts))
-    pool = first_of_order(numbered(usable), POOL, seed)
+    pool = first_of_order(numbered(usable_rows(training, heldout_prompts)), POOL, seed)
     free = list({entry.row.prompt_digest: entry.row for entry in pool}.values())
     return Examples(
         chat=_diverse([row for row in free if row.messages is not None], count),
@@ -89,8 +89,17 @@ def choose_examples(
     )
 
 
+def usable_rows(training: Iterable[Row], heldout_prompts: Set[str]) -> Iterator[Row]:
+    """Yield rows that may be examples: none on the exam, none ended by our separator.
+
+    Raises:
+        InvalidData: The training file has faulty rows.
+    """
+    return (row for row in training if _usable(row, heldout_prompts))
+
+
 def question(
-    arm: ArmName,
+    arm: str,
     number: int,
     row: Row,
     *,
@@ -98,14 +107,28 @@ def question(
     examples: Sequence[Row],
     tokenizer: Tokenizer,
     max_model_len: int,
+    closest_last: bool = False,
+    wants_confidence: bool = False,
 ) -> Question:
     """Ask one row of one arm, with as many of the examples as fit the model's context.
+
+    Args:
+        arm: Who is asked.
+        number: The row's number.
+        row: The row.
+        model: The model behind the arm.
+        examples: The most important one first; the last ones are left out where room is short.
+        tokenizer: The model's own.
+        max_model_len: Longest sequence, in tokens.
+        closest_last: Whether the most important example stands right before the prompt.
+        wants_confidence: Whether the answer's own log-probabilities are asked for.
 
     Raises:
         Invalid: Even the bare prompt leaves no room for the target.
     """
     for count in range(len(examples), -1, -1):
-        asked = _graded(with_examples(row, examples[:count]))
+        shown = examples[:count]
+        asked = _graded(with_examples(row, shown[::-1] if closest_last else shown))
         rendered = _rendered(tokenizer, asked)
         start = rendered.target_start
         max_tokens = 2 * (len(rendered.token_ids) - start) + ANSWER_MARGIN
@@ -130,6 +153,7 @@ def question(
         token_ids=rendered.token_ids,
         target_start=start,
         target=row.target or _decoded(tokenizer, rendered),
+        wants_confidence=wants_confidence,
     )
 
 
@@ -164,6 +188,16 @@ def with_examples(row: Row, examples: Sequence[Row]) -> Row:
         if not _is_instruction(message)
     ]
     return msgspec.structs.replace(row, messages=[*head, *turns, *row.messages[len(head) :]])
+
+
+def with_instruction(row: Row, instruction: str) -> Row:
+    """Return the row with an instruction before everything else it says."""
+    if row.messages is None:
+        return msgspec.structs.replace(row, prompt=f"{instruction}{_SEPARATOR}{row.prompt}")
+    head = [m for m in row.messages[:1] if _is_instruction(m)]
+    told = _SEPARATOR.join([instruction, *(str(message.get("content") or "") for message in head)])
+    first = {"role": "system", "content": told}
+    return msgspec.structs.replace(row, messages=[first, *row.messages[len(head) :]])
 
 
 def _usable(row: Row, heldout_prompts: Set[str]) -> bool:

@@ -91,7 +91,18 @@ class Client:
             Denied: The key may not ask.
             Unavailable: A part has been away for too long.
         """
-        return wire.read_text(await self._ask(wire.generation(question), question.model))
+        return (await self.answer(question)).text or ""
+
+    async def answer(self, question: Question) -> wire.Reply:
+        """Return the model's answer, and how sure it was where the question asks.
+
+        Raises:
+            EngineError: The request is refused; the row cannot be scored.
+            NotFound: The service does not know the model.
+            Denied: The key may not ask.
+            Unavailable: A part has been away for too long.
+        """
+        return wire.read_reply(await self._ask(wire.generation(question), question.model))
 
     async def target_logprobs(self, question: Question) -> list[float]:
         """Return the log-probability of each token of the target, in nats.

@@ -5,11 +5,18 @@ It refuses to know how the rows were answered. The same rows give the same resul
 
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
 
+from evals.clusters import clusters_of
 from evals.compare import BASELINES, ArmName, MetricKind, compare, summarise
+from evals.findings.evidence import Costs, Evidence, SuiteEvidence
+from evals.findings.findings import find
+from evals.findings.gathering import gate_tests, suite_evidence
+from evals.findings.leakage import Leaks
+from evals.suites.suite import HELDOUT
 from evals.verdict import Decision, decide
 from registry.chatdata import Row
 from registry.policy import Policy
@@ -19,6 +26,7 @@ MAX_EXAMPLES = 20
 """Rows shown in full."""
 MAX_TEXT = 2_000
 """Characters of a shown text."""
+_NONE: Mapping[str, "Material"] = MappingProxyType({})
 
 
 class Material(Record, frozen=True, kw_only=True):
@@ -28,7 +36,7 @@ class Material(Record, frozen=True, kw_only=True):
     """The rule of the verdict."""
     kinds: dict[str, MetricKind]
     """The metrics that apply."""
-    arms: list[ArmName]
+    arms: list[str]
     """Who was examined."""
     rows: dict[int, Row]
     """The rows asked, by number, in the order of asking."""
@@ -38,6 +46,10 @@ class Material(Record, frozen=True, kw_only=True):
     """What was answered."""
     notes: list[str]
     """What a reader of the verdict should know besides."""
+    leaks: Leaks | None = None
+    """Rows asked that stand in the training file; none when that file is not known."""
+    costs: Costs = Costs()
+    """What things cost."""
 
 
 class Results(Record, frozen=True, kw_only=True):
@@ -47,15 +59,32 @@ class Results(Record, frozen=True, kw_only=True):
     """The verdict."""
     content: dict[str, Any]
     """What `Evaluation.results` holds, but for hashes and duration."""
+    rows: dict[str, dict[int, Row]] = msgspec.field(default_factory=dict)
+    """The rows of every suite, by number, for the report."""
+    targets: dict[str, dict[int, str]] = msgspec.field(default_factory=dict)
+    """The right answers likewise."""
 
 
-def conclude(material: Material) -> Results:
-    """Compute the results of an evaluation."""
+def conclude(material: Material, others: Mapping[str, Material] = _NONE) -> Results:
+    """Compute the results of an evaluation.
+
+    Args:
+        material: The held-out rows.
+        others: Further suites by name, for the findings.
+    """
     policy, kinds = material.policy, material.kinds
-    scores = _scores(material)
-    estimates = summarise(scores, kinds, alpha=policy.alpha, seed=policy.seed)
-    differences = compare(scores, kinds, alpha=policy.alpha, seed=policy.seed)
-    decision = decide(policy, kinds, estimates, differences)
+    heldout = evidence_of(material)
+    findings = find(
+        Evidence(
+            policy=policy,
+            suites={HELDOUT: heldout}
+            | {name: evidence_of(other) for name, other in others.items()},
+            leaks=material.leaks,
+            costs=material.costs,
+        )
+    )
+    scores, estimates, differences = heldout.scores, heldout.arms, heldout.differences
+    decision = decide(policy, kinds, estimates, differences, findings.conditions)
     notes = [*material.notes, *_missing(material, scores)]
     decision = msgspec.structs.replace(decision, reasons=[*decision.reasons, *notes])
     content = {
@@ -63,13 +92,15 @@ def conclude(material: Material) -> Results:
         "arms": {
             arm: {
                 "n": len(material.rows),
-                "unscored": _unscored(material, arm),
+                "unscored": unscored_rows(material, arm),
                 "metrics": estimates[arm],
             }
             for arm in material.arms
         },
         "differences": differences,
         "metric_kinds": kinds,
+        "findings": findings,
+        "decision": decision,
         "verdict": decision,
         "policy": policy,
         "examples": _examples(material, scores, decision),
@@ -77,12 +108,35 @@ def conclude(material: Material) -> Results:
     return Results(decision=decision, content=msgspec.to_builtins(content))
 
 
+def evidence_of(material: Material) -> SuiteEvidence:
+    """Return one suite's scores, estimates and differences, with what was said."""
+    policy, kinds, scores = material.policy, material.kinds, scores_of(material)
+    alpha, seed, clusters = policy.alpha, policy.seed, clusters_of(material.rows)
+    return suite_evidence(
+        kinds=kinds,
+        scores=scores,
+        arms=summarise(scores, kinds, alpha=alpha, seed=seed, clusters=clusters),
+        differences=compare(
+            scores,
+            kinds,
+            alpha=alpha,
+            seed=seed,
+            clusters=clusters,
+            family=gate_tests(policy, scores),
+        ),
+        rows=material.rows,
+        targets=material.targets,
+        answers=material.answers,
+        shown=prompt_text,
+    )
+
+
 def digest(value: object) -> str:
     """Return the hash of a value's canonical JSON."""
     return sha256(msgspec.json.encode(value, order="sorted")).hexdigest()
 
 
-def _scores(material: Material) -> dict[str, dict[str, dict[int, float]]]:
+def scores_of(material: Material) -> dict[str, dict[str, dict[int, float]]]:
     """Return the scores by arm, metric and row, rows in a fixed order."""
     scores: dict[str, dict[str, dict[int, float]]] = {
         arm: {metric: {} for metric in material.kinds} for arm in material.arms
@@ -94,7 +148,8 @@ def _scores(material: Material) -> dict[str, dict[str, dict[int, float]]]:
     return scores
 
 
-def _unscored(material: Material, arm: str) -> int:
+def unscored_rows(material: Material, arm: str) -> int:
+    """Return how many rows an arm has no answer to."""
     scored = {a.row for a in material.answers if a.arm == arm and a.output is not None}
     return len(material.rows.keys() - scored)
 
@@ -140,10 +195,10 @@ def _example(
 ) -> dict[str, Any]:
     return {
         "row": number,
-        "prompt": _short(prompt_text(material.rows[number])),
-        "target": _short(material.targets[number]),
+        "prompt": shortened(prompt_text(material.rows[number])),
+        "target": shortened(material.targets[number]),
         "outputs": {
-            arm: None if answer.output is None else _short(answer.output)
+            arm: None if answer.output is None else shortened(answer.output)
             for arm, answer in answers.items()
         },
         "scores": {arm: answer.scores for arm, answer in answers.items()},
@@ -160,5 +215,6 @@ def prompt_text(row: Row) -> str:
     return "\n".join(f"{message['role']}: {message.get('content') or ''}" for message in before)
 
 
-def _short(text: str) -> str:
+def shortened(text: str) -> str:
+    """Return a text as it is shown, cut where it is long."""
     return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}…"

@@ -1,50 +1,38 @@
-"""One evaluation from its rows to its results: arms × rows, each answer stored as it comes.
+"""One evaluation from its rows to its results: set, asked, scored, concluded.
 
 It refuses to know the queue of evaluations, and what a verdict leads to.
 """
 
-import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterator
-from typing import TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
+import msgspec
 from anyio import to_thread
 
-from evals.arms import Question, question, target_text
+from evals.arms import target_text
+from evals.asking import Asker, Limits, Prompts, places_of
 from evals.client import Client
-from evals.compare import ArmName
-from evals.order import Numbered
+from evals.counting import chosen_counts
+from evals.findings.evidence import Costs, Prices
+from evals.judge import SUITE, summary
+from evals.judging import Judge, pairs_of
+from evals.metric_table import TEXT_METRICS, TextMetric
 from evals.paper import Paper, set_paper
 from evals.results import Material, Results, conclude, digest
-from evals.scoring import Answer, metric_kinds
-from evals.scribe import Scribe
+from evals.scoring import Scheme, kinds_of, scheme_of
+from evals.suite_results import add_suites, without_further_models
+from evals.suites.suite import BEHAVIOUR, HELDOUT, TRAINING, Suite
 from registry.blobs import Blobs
-from registry.errors import EngineError, Invalid
-from registry.records import AdapterVersion, Evaluation, EvaluationRow, Record
+from registry.errors import NotFound
+from registry.records import AdapterVersion, Evaluation, EvaluationRow
 from registry.rendering import Tokenizer
 from registry.store import Store
 
-T = TypeVar("T")
+__all__ = ["Limits", "Runner"]
+_FREE = Prices()
 logger = logging.getLogger(__name__)
-
-
-class Limits(Record, frozen=True, kw_only=True):
-    """What one evaluation may use."""
-
-    max_model_len: int
-    """Longest sequence, in tokens, that the engine takes."""
-    concurrency: int
-    """Rows asked at a time."""
-
-
-class Place(Record, frozen=True, kw_only=True):
-    """One row and the arm that is asked it."""
-
-    arm: ArmName
-    """Who is asked."""
-    entry: Numbered
-    """The row."""
 
 
 class Runner:
@@ -58,14 +46,21 @@ class Runner:
         tokenizer: Tokenizer,
         *,
         limits: Limits,
+        metrics: Sequence[TextMetric] = TEXT_METRICS,
+        suites_dir: Path | None = None,
+        judge: Judge | None = None,
+        prices: Prices = _FREE,
         progress: Callable[[float], None] = lambda _share: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
-        self._client = client
+        self._asker = Asker(store, client, tokenizer, limits=limits, metrics=metrics)
         self._blobs = blobs
         self._tokenizer = tokenizer
-        self._limits = limits
+        self._metrics = metrics
+        self._suites_dir = suites_dir
+        self._judge = judge
+        self._prices = prices
         self._progress = progress
         self._clock = clock
 
@@ -73,131 +68,152 @@ class Runner:
         """Ask what is not answered yet, and conclude.
 
         Raises:
-            Invalid: The policy or the held-out file cannot be used.
-            NotFound: The held-out file or a model is gone.
+            Invalid: The policy, the options or a file cannot be used.
+            NotFound: A file or a model is gone.
             Denied: The service does not let us ask.
             Unavailable: A part has been away for too long; what is answered stays.
             ExceptionGroup: Around any of these, from the tasks.
         """
         began = self._clock()
         heldout = await self._store.files.get(evaluation.heldout_file)
-        paper = await set_paper(evaluation, self._blobs)
+        paper = await set_paper(evaluation, adapter, self._blobs, self._suites_dir)
+        targets = await to_thread.run_sync(self._targets, paper)
+        schemes = _schemes(paper, targets)
         kept = await self._store.evaluations.rows(evaluation.id)
-        await self._ask(evaluation.id, adapter, paper, kept)
+        paper = await self._ask(evaluation.id, paper, schemes)
+        await self._ask_judge(evaluation.id, paper, targets[HELDOUT])
         answers = await self._store.evaluations.rows(evaluation.id)
-        results = await to_thread.run_sync(conclude, self._material(paper, answers))
+        costs = await self._costs_of(adapter)
+        results = await to_thread.run_sync(self._conclude, paper, targets, schemes, answers, costs)
         hashes = {
             "adapter": adapter.manifest_sha256,
             "heldout": heldout.sha256,
             "policy": digest(paper.policy),
+            **{name: sha for suite in paper.suites for name, sha in suite.files.items()},
         }
         duration = round(self._clock() - began, 3)
         results.content.update(hashes=hashes, resumed_answers=len(kept), duration_seconds=duration)
         return results
 
-    async def _ask(
-        self,
-        evaluation_id: str,
-        adapter: AdapterVersion,
-        paper: Paper,
-        kept: Collection[EvaluationRow],
-    ) -> None:
-        """Ask every place that has no stored answer; a stored one is never asked again."""
-        known = {(answer.arm, answer.row) for answer in kept}
-        every = [Place(arm=arm, entry=entry) for entry in paper.exam.rows for arm in paper.arms]
-        places = [place for place in every if (place.arm, place.entry.number) not in known]
-        logger.info("%s: %d of %d answers to get", evaluation_id, len(places), len(every))
-        waiting = len(places)
+    async def _ask(self, evaluation_id: str, paper: Paper, schemes: Mapping[str, Scheme]) -> Paper:
+        """Ask every place that has no stored answer; return the exam with its counts chosen."""
+        prompts = await to_thread.run_sync(Prompts, paper.source, paper.options.instruction)
+        trial = [] if paper.trial is None else [paper.trial]
+        total = len(places_of([*trial, *paper.suites], schemes))
+        done = 0
 
         def stored(count: int) -> None:
-            nonlocal waiting
-            waiting -= count
-            self._progress(1 - waiting / len(every))
+            nonlocal done
+            done += count
+            self._progress(min(done / total, 1.0))
 
-        scribe = Scribe(self._store, evaluation_id, stored)
-        todo = iter(places)
-        async with asyncio.TaskGroup() as outer:
-            outer.create_task(scribe.run())
-            async with asyncio.TaskGroup() as askers:
-                for _ in range(self._limits.concurrency):
-                    askers.create_task(self._ask_some(todo, adapter, paper, scribe))
-            await scribe.close()
+        async def ask(suites: Sequence[Suite]) -> list[EvaluationRow]:
+            nonlocal done
+            kept = await self._store.evaluations.rows(evaluation_id)
+            known = {(answer.suite, answer.arm, answer.row) for answer in kept}
+            places = places_of(suites, schemes)
+            todo = [place for place in places if place.key not in known]
+            done += len(places) - len(todo)
+            await self._asker.ask(evaluation_id, todo, prompts, schemes=schemes, stored=stored)
+            return await self._store.evaluations.rows(evaluation_id)
 
-    async def _ask_some(
-        self, todo: Iterator[Place], adapter: AdapterVersion, paper: Paper, scribe: Scribe
+        if paper.trial is not None:
+            answers = await ask([paper.trial])
+            metrics = kinds_of(schemes[paper.trial.name], self._metrics)
+            choice = chosen_counts(paper.trial, answers, metrics, paper.policy.primary_metric)
+            paper = paper.with_counts(choice.counts, choice.notes)
+        await ask(paper.suites)
+        return paper
+
+    async def _ask_judge(
+        self, evaluation_id: str, paper: Paper, targets: Mapping[int, str]
     ) -> None:
-        """Work on the places that no other asker took."""
-        for place in todo:
+        """Let the judge compare what it has not compared yet, where one is asked for."""
+        options = paper.options.judge
+        if self._judge is None or options is None:
+            return
+        answers = await self._store.evaluations.rows(evaluation_id)
+        known = {answer.row for answer in answers if answer.suite == SUITE and answer.scores}
+        heldout = [answer for answer in answers if answer.suite == HELDOUT]
+        rows = {entry.number: entry.row for entry in paper.heldout.entries}
+        pairs = pairs_of(rows, targets, heldout, options)
+        todo = [pair for pair in pairs if pair.number not in known]
+        await self._judge.judge(evaluation_id, todo, options)
+
+    async def _costs_of(self, adapter: AdapterVersion) -> Costs:
+        """Return what tokens cost, and what the adapter's training did; an import's is unknown."""
+        began = ended = None
+        if adapter.job_id is not None:
             try:
-                asked = self._question(place, adapter, paper)
-            except Invalid as exc:
-                target = place.entry.row.target
-                await scribe.put(_answer(place, target, said=None, logprobs=None, error=str(exc)))
+                job = await self._store.jobs.get(adapter.job_id)
+            except NotFound:
+                logger.info("what training cost is not known: the job is gone")
             else:
-                await scribe.put(await self._answer(place, asked))
+                began, ended = job.started_at, job.finished_at
+        seconds = None if began is None or ended is None else float(ended - began)
+        return self._prices.costs(seconds)
 
-    async def _answer(self, place: Place, asked: Question) -> Answer:
-        """Get text and log-probabilities side by side."""
-        async with asyncio.TaskGroup() as both:
-            text = both.create_task(_or_refusal(self._client.generate(asked)))
-            measured = both.create_task(_or_refusal(self._client.target_logprobs(asked)))
-        said, logprobs = text.result(), measured.result()
-        refusals = [str(found) for found in (said, logprobs) if isinstance(found, EngineError)]
-        return _answer(
-            place,
-            asked.target,
-            said=None if isinstance(said, EngineError) else said,
-            logprobs=None if isinstance(logprobs, EngineError) else logprobs,
-            error="; ".join(dict.fromkeys(refusals)) or None,
+    def _targets(self, paper: Paper) -> dict[str, dict[int, str]]:
+        """Return the right answers by suite and row."""
+        suites = [*paper.suites, *([] if paper.trial is None else [paper.trial])]
+        return {
+            suite.name: {
+                entry.number: target_text(self._tokenizer, entry.row) for entry in suite.entries
+            }
+            for suite in suites
+        }
+
+    def _conclude(
+        self,
+        paper: Paper,
+        targets: Mapping[str, dict[int, str]],
+        schemes: Mapping[str, Scheme],
+        answers: Sequence[EvaluationRow],
+        costs: Costs,
+    ) -> Results:
+        """Compute the verdict on the held-out rows, and add what all suites show."""
+        materials = [
+            Material(
+                policy=paper.policy,
+                kinds=kinds_of(schemes[suite.name], self._metrics),
+                arms=[arm.name for arm in suite.arms],
+                rows={entry.number: entry.row for entry in suite.entries},
+                targets=targets[suite.name],
+                answers=[answer for answer in answers if answer.suite == suite.name],
+                notes=paper.notes if suite.name == HELDOUT else [],
+                leaks=paper.source.leaks,
+                costs=costs,
+            )
+            for suite in paper.suites
+        ]
+        ours = {
+            suite.name: material
+            for suite, material in zip(paper.suites, materials, strict=True)
+            if suite.name in {TRAINING, BEHAVIOUR}
+        }
+        results = conclude(without_further_models(materials[0]), ours)
+        add_suites(results.content, paper.suites, materials, schemes)
+        if self._judge is not None and paper.options.judge is not None:
+            judged = [answer for answer in answers if answer.suite == SUITE]
+            options = paper.options.judge
+            found = summary(judged, options, self._judge.model_for(options), paper.policy)
+            results.content["judge"] = msgspec.to_builtins(found)
+        names = [suite.name for suite in paper.suites]
+        return msgspec.structs.replace(
+            results,
+            rows=dict(zip(names, (material.rows for material in materials), strict=True)),
+            targets={name: targets[name] for name in names},
         )
 
-    def _question(self, place: Place, adapter: AdapterVersion, paper: Paper) -> Question:
-        row, is_adapter = place.entry.row, place.arm == ArmName.ADAPTER
-        examples = paper.examples.fitting(row) if place.arm == ArmName.FEW_SHOT else []
-        return question(
-            place.arm,
-            place.entry.number,
-            row,
-            model=adapter.name if is_adapter else adapter.base_model,
-            examples=examples,
-            tokenizer=self._tokenizer,
-            max_model_len=self._limits.max_model_len,
+
+def _schemes(paper: Paper, targets: Mapping[str, dict[int, str]]) -> dict[str, Scheme]:
+    """Return how each suite is scored."""
+    suites = [*paper.suites, *([] if paper.trial is None else [paper.trial])]
+    return {
+        suite.name: scheme_of(
+            {entry.number: entry.row for entry in suite.entries},
+            targets[suite.name],
+            by_row=suite.is_marked_by_row,
         )
-
-    def _material(self, paper: Paper, answers: list[EvaluationRow]) -> Material:
-        rows = {entry.number: entry.row for entry in paper.exam.rows}
-        targets = {number: target_text(self._tokenizer, row) for number, row in rows.items()}
-        return Material(
-            policy=paper.policy,
-            kinds=metric_kinds(targets.values()),
-            arms=paper.arms,
-            rows=rows,
-            targets=targets,
-            answers=answers,
-            notes=paper.notes,
-        )
-
-
-def _answer(
-    place: Place,
-    target: str,
-    *,
-    said: str | None,
-    logprobs: list[float] | None,
-    error: str | None,
-) -> Answer:
-    return Answer(
-        arm=place.arm,
-        number=place.entry.number,
-        target=target,
-        output=said,
-        logprobs=logprobs,
-        error=error,
-    )
-
-
-async def _or_refusal(asked: Awaitable[T]) -> T | EngineError:
-    try:
-        return await asked
-    except EngineError as exc:
-        return exc
+        for suite in suites
+    }

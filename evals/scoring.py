@@ -1,26 +1,39 @@
-"""A batch of answers as scores, and which metrics apply to a file.
+"""A batch of answers as scores, and which metrics apply to a suite.
 
 It refuses to know arms and statistics.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
 
 from evals.compare import MetricKind
+from evals.markings import Marking, marking_of
+from evals.metric_table import TEXT_METRICS, TextMetric
+from evals.scorers.calibration import brier
 from evals.scorers.exact_match import ExactMatch
-from evals.scorers.json_valid import JsonValid
-from evals.scorers.jsontext import is_structure
 from evals.scorers.loss import Loss
+from evals.scorers.normalised_match import NormalisedMatch
+from evals.scorers.refusal import Refusal
+from evals.shapes import RowKind, Shape, shape_of
+from registry.chatdata import Row
 from registry.records import Record
+
+SCORE = "score"
+"""The metric of a suite whose rows say how they are scored."""
+CONFIDENCE = "confidence"
+"""How sure a model was of its answer, stored beside the scores; a figure of its own, no metric."""
+PROMPT_TOKENS = "prompt_tokens"
+"""Tokens before the answer, stored likewise."""
 
 
 class Answer(Record, frozen=True, kw_only=True):
     """What one arm answered to one row."""
 
     arm: str
-    """`base`, `few_shot` or `adapter`."""
+    """Who answered."""
     number: int
-    """Row number in the held-out file, from 0."""
+    """Row number in the suite's file, from 0."""
     target: str
     """The right answer."""
     output: str | None
@@ -29,63 +42,188 @@ class Answer(Record, frozen=True, kw_only=True):
     """Log-probability of each target token, in nats; none when it could not be measured."""
     error: str | None
     """Why something is missing."""
+    suite: str = "heldout"
+    """The suite of the row."""
+    confidence: float | None = None
+    """Probability that the model gave its own answer, where it was asked for."""
+    prompt_tokens: int | None = None
+    """Tokens before the answer; none when it was not asked."""
 
 
-def score(answers: Sequence[Answer]) -> list[dict[str, float]]:
-    """Return each answer's scores by metric; what could not be computed is absent, never 0."""
+class Scheme(Record, frozen=True, kw_only=True):
+    """How a suite is scored."""
+
+    shape: Shape
+    """What its targets are."""
+    markings: dict[int, Marking] | None = None
+    """The rows' own metrics by number, where the suite's rows may name them."""
+
+
+def scheme_of(rows: Mapping[int, Row], targets: Mapping[int, str], *, by_row: bool) -> Scheme:
+    """Return how a suite is scored.
+
+    Args:
+        rows: Its rows, by number.
+        targets: Their right answers.
+        by_row: Whether a row may name its metric.
+    """
+    marked = {number: marking_of(row) for number, row in rows.items()} if by_row else {}
+    said = {number: marking for number, marking in marked.items() if marking is not None}
+    return Scheme(shape=shape_of(targets.values()), markings=said or None)
+
+
+def score(
+    answers: Sequence[Answer],
+    schemes: Mapping[str, Scheme] | None = None,
+    metrics: Sequence[TextMetric] = TEXT_METRICS,
+) -> list[dict[str, float]]:
+    """Return each answer's scores by metric; what could not be computed is absent, never 0.
+
+    Args:
+        answers: The answers.
+        schemes: How each suite is scored; one without is scored by the shape of these answers.
+        metrics: Every metric there is.
+    """
+    known = schemes or {}
+    other = Scheme(shape=shape_of(answer.target for answer in answers))
+    chosen = [known.get(answer.suite, other) for answer in answers]
     scores: list[dict[str, float]] = [{} for _ in answers]
-    given = [(i, a.output, a.target) for i, a in enumerate(answers) if a.output is not None]
-    structured = [(i, output) for i, output, target in given if is_structure(target)]
-    measured = [(i, a.logprobs) for i, a in enumerate(answers) if a.logprobs]
-    if given:
-        _fill(
-            scores,
-            [i for i, _, _ in given],
-            "exact_match",
-            _memory(ExactMatch).compute(
-                predictions=[output for _, output, _ in given],
-                references=[target for _, _, target in given],
-            ),
+    for metric in metrics:
+        places = [
+            place
+            for place, (answer, scheme) in enumerate(zip(answers, chosen, strict=True))
+            if answer.output is not None and _fits(metric, scheme, answer.target)
+        ]
+        found = metric.batch(
+            [answers[place].output or "" for place in places],
+            [answers[place].target for place in places],
+            [{} for _ in places],
         )
-    if structured:
-        found = _memory(JsonValid).compute(predictions=[output for _, output in structured])
-        _fill(scores, [i for i, _ in structured], "json_valid", found)
-    if measured:
-        found = _memory(Loss).compute(predictions=[logprobs for _, logprobs in measured])
-        _fill(scores, [i for i, _ in measured], "loss", found)
+        for place, value in zip(places, found, strict=True):
+            if value is not None:
+                scores[place][metric.key] = value
+    by_key = {metric.key: metric for metric in metrics}
+    for answer, scheme, row in zip(answers, chosen, scores, strict=True):
+        row.update(_more(answer, scheme, by_key))
     return scores
 
 
-def metric_kinds(targets: Iterable[str]) -> dict[str, MetricKind]:
+def _more(answer: Answer, scheme: Scheme, metrics: Mapping[str, TextMetric]) -> dict[str, float]:
+    """Return the scores that need more than the text: loss, calibration, the row's own metric."""
+    found: dict[str, float] = {}
+    if answer.logprobs:
+        found["loss"] = Loss.row(answer.logprobs)
+    if answer.prompt_tokens is not None:
+        found[PROMPT_TOKENS] = answer.prompt_tokens
+    if answer.output is None:
+        return found
+    if answer.confidence is not None:
+        right = NormalisedMatch.row(answer.output, answer.target)
+        found |= {"brier": brier(answer.confidence, right), CONFIDENCE: answer.confidence}
+    if scheme.markings is not None:
+        value = _own_score(answer, scheme.markings.get(answer.number), metrics)
+        found |= {} if value is None else {SCORE: value}
+    return found
+
+
+def _own_score(
+    answer: Answer, marking: Marking | None, metrics: Mapping[str, TextMetric]
+) -> float | None:
+    """Return a row's score by its own metric, turned so that more is better.
+
+    A row that names refusals is right when the answer refuses just as the target does.
+    """
+    output = answer.output or ""
+    if marking is None:
+        return ExactMatch.row(output, answer.target)
+    if marking.metric == Refusal.key:
+        return float(Refusal.row(output) == Refusal.row(answer.target))
+    metric = metrics[marking.metric]
+    value = metric.row(output, answer.target, **marking.options)
+    return value if value is None or metric.higher_is_better else 1 - min(value, 1.0)
+
+
+def _fits(metric: TextMetric, scheme: Scheme, target: str) -> bool:
+    return scheme.shape.kind_of(target) in metric.fits
+
+
+def metric_kinds(
+    targets: Iterable[str], metrics: Sequence[TextMetric] = TEXT_METRICS
+) -> dict[str, MetricKind]:
     """Return the metrics that apply to rows with these targets."""
-    structured = [is_structure(target) for target in targets]
-    rows, json_rows = len(structured), sum(structured)
-    kinds = {
-        "exact_match": MetricKind(
-            higher_is_better=True,
-            unit="share",
-            rows=rows,
-            binary=True,
-            comparison=_comparison(rows, json_rows),
-        ),
-        "loss": MetricKind(
-            higher_is_better=False,
-            unit="nats per token",
-            rows=rows,
-            binary=False,
-            comparison="mean over rows of the mean negative log-probability of the target's tokens,"
-            " end of turn included",
-        ),
-    }
-    if json_rows:
-        kinds["json_valid"] = MetricKind(
-            higher_is_better=True,
-            unit="share",
-            rows=json_rows,
-            binary=True,
-            comparison="the whole answer is JSON; asked where the target is a JSON object or array",
-        )
+    return kinds_of(Scheme(shape=shape_of(targets)), metrics)
+
+
+def kinds_of(scheme: Scheme, metrics: Sequence[TextMetric] = TEXT_METRICS) -> dict[str, MetricKind]:
+    """Return the metrics that apply to a suite."""
+    shape = scheme.shape
+    of_kind = dict.fromkeys(RowKind, 0) | {shape.other: shape.rows - shape.json_rows}
+    of_kind[RowKind.JSON] = shape.json_rows
+    if scheme.markings is not None:
+        return {SCORE: _score_kind(scheme), "loss": _loss_kind(shape.rows)}
+    kinds: dict[str, MetricKind] = {}
+    for metric in metrics:
+        rows = sum(of_kind[kind] for kind in metric.fits)
+        if rows:
+            kinds[metric.key] = _kind(metric, rows)
+    how = _comparison(shape.rows, shape.json_rows)
+    exact = msgspec.structs.replace(kinds.pop("exact_match"), comparison=how)
+    kinds = {"exact_match": exact, "loss": _loss_kind(shape.rows), **kinds}
+    if asks_confidence(scheme):
+        kinds["brier"] = _brier_kind(of_kind[RowKind.LABEL])
     return kinds
+
+
+def asks_confidence(scheme: Scheme) -> bool:
+    """Return whether the models are asked how sure they are: where answers form a set."""
+    return scheme.markings is None and scheme.shape.other == RowKind.LABEL
+
+
+def _kind(metric: TextMetric, rows: int) -> MetricKind:
+    return MetricKind(
+        higher_is_better=metric.higher_is_better,
+        unit=metric.unit,
+        rows=rows,
+        binary=metric.binary,
+        comparison=metric.comparison,
+    )
+
+
+def _loss_kind(rows: int) -> MetricKind:
+    return MetricKind(
+        higher_is_better=False,
+        unit="nats per token",
+        rows=rows,
+        binary=False,
+        comparison="mean over rows of the mean negative log-probability of the target's tokens,"
+        " end of turn included",
+    )
+
+
+def _brier_kind(rows: int) -> MetricKind:
+    return MetricKind(
+        higher_is_better=False,
+        unit="squared probability",
+        rows=rows,
+        binary=False,
+        comparison="squared distance of the answer's probability from 1 where it is right, else "
+        "from 0",
+    )
+
+
+def _score_kind(scheme: Scheme) -> MetricKind:
+    marked = scheme.markings or {}
+    names = [marking.metric for marking in marked.values()]
+    counts = [f"{names.count(name)} by {name}" for name in sorted(set(names))]
+    rest = scheme.shape.rows - len(marked)
+    return MetricKind(
+        higher_is_better=True,
+        unit="share",
+        rows=scheme.shape.rows,
+        binary=False,
+        comparison="each row by its own metric: "
+        + ", ".join([*counts, *([f"{rest} by exact_match"] if rest else [])]),
+    )
 
 
 def _comparison(rows: int, json_rows: int) -> str:
@@ -94,14 +232,3 @@ def _comparison(rows: int, json_rows: int) -> str:
     if json_rows == rows:
         return as_json
     return f"{json_rows} rows {as_json}, the others {as_text}" if json_rows else as_text
-
-
-def _fill(
-    scores: list[dict[str, float]], places: list[int], metric: str, found: dict[str, Any]
-) -> None:
-    for place, value in zip(places, found["scores"], strict=True):
-        scores[place][metric] = value
-
-
-def _memory(metric: type[Any]) -> Any:  # noqa: ANN401 - evaluate ships no types
-    return metric(keep_in_memory=True)

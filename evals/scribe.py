@@ -5,7 +5,7 @@ than its requests: the rows are asked again.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from evals.scoring import Answer, score
 from registry.records import EvaluationRow
@@ -15,15 +15,25 @@ BATCH_ROWS = 16
 """Answers stored in one transaction."""
 BATCH_SECONDS = 0.5
 """Longest time an answer waits to be stored."""
+Score = Callable[[Sequence[Answer]], list[dict[str, float]]]
+"""Answers to their scores by metric."""
 
 
 class Scribe:
     """Scores and stores the answers of one evaluation."""
 
-    def __init__(self, store: Store, evaluation_id: str, stored: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        evaluation_id: str,
+        stored: Callable[[int], None],
+        *,
+        score: Score = score,
+    ) -> None:
         self._store = store
         self._evaluation_id = evaluation_id
         self._stored = stored
+        self._score = score
         self._queue: asyncio.Queue[Answer | None] = asyncio.Queue(maxsize=4 * BATCH_ROWS)
         self._batch: list[Answer] = []
 
@@ -71,13 +81,14 @@ class Scribe:
         rows = [
             EvaluationRow(
                 evaluation_id=self._evaluation_id,
+                suite=answer.suite,
                 arm=answer.arm,
                 row=answer.number,
                 output=answer.output,
                 scores=scores,
                 error=answer.error,
             )
-            for answer, scores in zip(self._batch, score(self._batch), strict=True)
+            for answer, scores in zip(self._batch, self._score(self._batch), strict=True)
         ]
         await self._store.evaluations.add_rows(rows)
         self._batch.clear()

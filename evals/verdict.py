@@ -3,15 +3,19 @@
 It refuses to know how differences were measured. The rule, in the order in which it is applied:
 
 1. `inconclusive` when the primary metric does not apply, when an arm lacks the primary score on
-   more than `max_unscored_share` of the rows, or when fewer than `min_rows` rows are paired.
-2. `no_go` when a guardrail is broken: the upper bound of the gain is below minus its margin.
+   more than `max_unscored_share` of the rows, or when fewer than `min_rows` rows are paired; rows
+   of one cluster count once.
+2. `no_go` when a guardrail is broken (the upper bound of the gain is below minus its margin), or a
+   limit is (the whole interval lies beyond it): behaviour, or the gap to the training rows.
 3. `no_go` when the upper bound of the primary gain is below `smallest_effect`.
-4. `go` when the lower bound of the primary gain is above `smallest_effect`, and the lower bound of
-   every guardrail's gain is above minus its margin.
+4. `go` when the lower bound of the primary gain is above `smallest_effect`, the lower bound of
+   every guardrail's gain is above minus its margin, every limit holds over its whole interval, and
+   no more examined rows than allowed stand in the training file.
 5. `inconclusive` otherwise, with the rows that would decide it, where they can be computed.
 
 A gain is adapter minus baseline, turned so that more is better, with its 1 - alpha interval; the
-baseline of each metric is the one that leaves the smaller gain. All conditions of `go` must hold
+baseline of each metric is the one that leaves the smaller gain among those that the policy says
+must be beaten. All conditions of `go` must hold
 together (an intersection–union test: Berger, Technometrics 24 (1982) 295,
 doi:10.1080/00401706.1982.10487790), so none needs a correction: without any real gain, `go` comes
 with a probability of about alpha / 2 at most. Loss is information, unless the policy names it.
@@ -19,14 +23,19 @@ with a probability of about alpha / 2 at most. Loss is information, unless the p
 
 from collections.abc import Mapping, Sequence
 
-from evals.compare import ArmName, Difference, MetricKind
-from evals.intervals import Estimate, rows_needed
+from evals.compare import PROMPT_ARMS, ArmName, Difference, MetricKind
+from evals.intervals import Estimate
+from evals.limits import Condition, Standing
 from registry.policy import Policy
 from registry.records import Record, Verdict
+from registry.sample_size import rows_for, rows_without_discordance
 
 _LABELS: Mapping[str, str] = {
     ArmName.BASE: "the base model with the bare prompt",
     ArmName.FEW_SHOT: "the base model with the few-shot prompt",
+    ArmName.NEAREST: "the base model with the most similar examples",
+    ArmName.INSTRUCTION: "the base model with the instruction",
+    ArmName.PRODUCTION: "the version in production",
 }
 
 
@@ -41,6 +50,8 @@ class Decision(Record, frozen=True, kw_only=True):
     """The metric that decided."""
     baseline: str
     """The better baseline on the primary metric."""
+    rows_needed: int | None = None
+    """Further rows that would decide it, for `inconclusive`, where they can be computed."""
 
 
 class Gain(Record, frozen=True, kw_only=True):
@@ -56,11 +67,20 @@ class Gain(Record, frozen=True, kw_only=True):
     """Upper bound."""
     n: int
     """Rows behind it."""
-    variance: float
-    """Variance of the rows' gains."""
+    variance: float | None
+    """Variance of the rows' gains, times the design effect of their clusters; none when unknown."""
+    clusters: int | None = None
+    """Clusters behind it; none where every row stands for itself."""
 
     def __str__(self) -> str:
-        return f"{self.estimate:+.4g} ({self.low:+.4g} to {self.high:+.4g}, n = {self.n})"
+        told = f"{self.estimate:+.4g} ({self.low:+.4g} to {self.high:+.4g}, n = {self.n}"
+        return f"{told})" if self.clusters is None else f"{told} in {self.clusters} clusters)"
+
+
+class _Outcome(Record, frozen=True, kw_only=True):
+    verdict: Verdict
+    reasons: list[str]
+    rows_needed: int | None = None
 
 
 def decide(
@@ -68,6 +88,7 @@ def decide(
     kinds: Mapping[str, MetricKind],
     arms: Mapping[str, Mapping[str, Estimate]],
     differences: Sequence[Difference],
+    conditions: Sequence[Condition] = (),
 ) -> Decision:
     """Apply the rule.
 
@@ -76,32 +97,34 @@ def decide(
         kinds: The metrics that apply to the exam.
         arms: Each arm's estimates by metric.
         differences: The adapter against each baseline.
+        conditions: The limits that the findings were held against.
     """
     primary = policy.primary_metric
-    smallest = {metric: _smallest_gain(metric, kinds[metric], differences) for metric in kinds}
+    relevant = [each for each in differences if each.baseline in policy.must_beat]
+    smallest = {metric: _smallest_gain(metric, kinds[metric], relevant) for metric in kinds}
     gain = smallest.get(primary)
-    faults = _faults(policy, kinds, arms, gain)
-    if faults or gain is None:
+    fault = _fault(policy, kinds, arms, gain)
+    if fault is not None or gain is None:
         return Decision(
             verdict=Verdict.INCONCLUSIVE,
-            reasons=faults,
+            reasons=fault.reasons if fault else [],
             primary_metric=primary,
             baseline=gain.baseline if gain else ArmName.BASE,
+            rows_needed=fault.rows_needed if fault else None,
         )
     guards = {
         metric: smallest[metric]
         for metric in policy.guardrails
         if metric in kinds and metric != primary
     }
-    verdict, reasons = _rule(policy, gain, guards)
+    found = _rule(policy, gain, guards, conditions)
+    gains = _gains(primary, kinds[primary], relevant)
     return Decision(
-        verdict=verdict,
-        reasons=[
-            *reasons,
-            *_prompt_would_do(policy, gain, _gains(primary, kinds[primary], differences)),
-        ],
+        verdict=found.verdict,
+        reasons=[*found.reasons, *_prompt_would_do(policy, gains)],
         primary_metric=primary,
         baseline=gain.baseline,
+        rows_needed=found.rows_needed,
     )
 
 
@@ -118,8 +141,16 @@ def gain_of(difference: Difference, kind: MetricKind) -> Gain | None:
         low=low,
         high=high,
         n=difference.n,
-        variance=difference.variance or 0.0,
+        variance=None
+        if difference.variance is None
+        else difference.variance * difference.design_effect,
+        clusters=difference.clusters,
     )
+
+
+def label(arm: str) -> str:
+    """Return what a reader calls an arm."""
+    return _LABELS.get(arm, f"'{arm}'")
 
 
 def _gains(metric: str, kind: MetricKind, differences: Sequence[Difference]) -> list[Gain]:
@@ -132,35 +163,49 @@ def _smallest_gain(metric: str, kind: MetricKind, differences: Sequence[Differen
     return min(gains, key=lambda gain: (gain.estimate, gain.low), default=None)
 
 
-def _faults(
+def _fault(
     policy: Policy,
     kinds: Mapping[str, MetricKind],
     arms: Mapping[str, Mapping[str, Estimate]],
     gain: Gain | None,
-) -> list[str]:
+) -> _Outcome | None:
     """Return why no verdict but `inconclusive` is possible."""
     primary = policy.primary_metric
     if primary not in kinds:
         known = ", ".join(sorted(kinds))
-        return [f"The primary metric '{primary}' does not apply to these rows; {known} do."]
+        reason = f"The primary metric '{primary}' does not apply to these rows; {known} do."
+        return _refused([reason])
     rows = kinds[primary].rows
     unscored = [
         f"{arm}: {rows - estimates[primary].n} of {rows} rows have no {primary} "
         f"(at most {policy.max_unscored_share:.0%} may lack it)."
         for arm, estimates in arms.items()
-        if rows - estimates[primary].n > policy.max_unscored_share * rows
+        if (arm == ArmName.ADAPTER or arm in policy.must_beat)
+        and rows - estimates[primary].n > policy.max_unscored_share * rows
     ]
-    paired = gain.n if gain else 0
-    if unscored or paired >= policy.min_rows:
-        return unscored
+    if unscored:
+        return _refused(unscored)
+    paired = 0 if gain is None else gain.n if gain.clusters is None else gain.clusters
+    if paired >= policy.min_rows:
+        return None
     missing = policy.min_rows - paired
-    asked = f"{paired} are scored on both sides, the policy asks for {policy.min_rows}"
-    return [f"Too few rows: {asked}; at least {missing} more are needed."]
+    what = "are scored on both sides"
+    if gain is not None and gain.clusters is not None:
+        what = f"clusters of rows {what}"
+    asked = f"{paired} {what}, the policy asks for {policy.min_rows}"
+    return _refused([f"Too few rows: {asked}; at least {missing} more are needed."], missing)
+
+
+def _refused(reasons: list[str], rows_needed: int | None = None) -> _Outcome:
+    return _Outcome(verdict=Verdict.INCONCLUSIVE, reasons=reasons, rows_needed=rows_needed)
 
 
 def _rule(
-    policy: Policy, gain: Gain, guards: Mapping[str, Gain | None]
-) -> tuple[Verdict, list[str]]:
+    policy: Policy,
+    gain: Gain,
+    guards: Mapping[str, Gain | None],
+    conditions: Sequence[Condition],
+) -> _Outcome:
     """Return verdict and reasons by steps 2 to 5 of the rule."""
     primary, least = policy.primary_metric, policy.smallest_effect
     broken = [
@@ -168,18 +213,23 @@ def _rule(
         for metric, guard in guards.items()
         if guard is not None and guard.high < -policy.guardrails[metric]
     ]
+    broken += [each.sentence for each in conditions if each.standing is Standing.BROKEN]
     if broken:
-        return Verdict.NO_GO, broken
+        return _Outcome(verdict=Verdict.NO_GO, reasons=broken)
     told = f"the gain in {primary} is {_against(gain)}"
     if gain.high < least:
-        return Verdict.NO_GO, [f"Too small to matter: {told}, below {least:g}."]
+        reason = f"Too small to matter: {told}, below {least:g}."
+        return _Outcome(verdict=Verdict.NO_GO, reasons=[reason])
     undecided = _undecided_guards(policy, guards)
+    undecided += [each.sentence for each in conditions if each.standing is Standing.OPEN]
     if gain.low > least:
         if not undecided:
-            return Verdict.GO, [f"Better: {told}, above {least:g}."]
-        return Verdict.INCONCLUSIVE, [*undecided, f"Better otherwise: {told}, above {least:g}."]
-    more = _rows_sentence(gain, gain.estimate - least, policy.alpha)
-    return Verdict.INCONCLUSIVE, [f"Undecided: {told}, around {least:g}. {more}", *undecided]
+            reason = f"Better: {told}, above {least:g}."
+            return _Outcome(verdict=Verdict.GO, reasons=[reason])
+        return _refused([*undecided, f"Better otherwise: {told}, above {least:g}."])
+    more = _more_rows(gain, gain.estimate - least, policy.alpha)
+    reason = f"Undecided: {told}, around {least:g}. {_rows_sentence(more)}"
+    return _refused([reason, *undecided], more)
 
 
 def _undecided_guards(policy: Policy, guards: Mapping[str, Gain | None]) -> list[str]:
@@ -189,35 +239,47 @@ def _undecided_guards(policy: Policy, guards: Mapping[str, Gain | None]) -> list
         if guard is None:
             reasons.append(f"The guardrail {metric} could not be measured.")
         elif guard.low <= -margin:
-            more = _rows_sentence(guard, guard.estimate + margin, policy.alpha)
+            more = _more_rows(guard, guard.estimate + margin, policy.alpha)
             reasons.append(
                 f"The guardrail {metric} may be worse by more than {margin:g}: "
-                f"{_against(guard)}. {more}"
+                f"{_against(guard)}. {_rows_sentence(more)}"
             )
     return reasons
 
 
-def _rows_sentence(gain: Gain, distance: float, alpha: float) -> str:
-    rows = rows_needed(gain.variance, distance, alpha)
-    if rows is None:
+def _more_rows(gain: Gain, distance: float, alpha: float) -> int | None:
+    if gain.variance is None:
+        return None
+    if gain.variance > 0:
+        rows = rows_for(gain.variance, distance, alpha)
+    else:  # both answered every row alike
+        rows = rows_without_discordance(distance, alpha)
+    return None if rows is None else max(rows - gain.n, 1)
+
+
+def _rows_sentence(more: int | None) -> str:
+    if more is None:
         return "How many rows would decide it cannot be computed from these."
-    more = max(rows - gain.n, 1)
     return f"If the gain is as measured, about {more} more rows would decide it."
 
 
-def _prompt_would_do(policy: Policy, gain: Gain, gains: Sequence[Gain]) -> list[str]:
-    """Return a sentence when the few-shot prompt alone is what the adapter fails to beat."""
-    beats_base = any(
-        other.baseline == ArmName.BASE and other.low > policy.smallest_effect for other in gains
-    )
-    if gain.baseline != ArmName.FEW_SHOT or gain.low > policy.smallest_effect:
+def _prompt_would_do(policy: Policy, gains: Sequence[Gain]) -> list[str]:
+    """Return a sentence when a better prompt alone is what the adapter fails to beat."""
+    by_arm = {gain.baseline: gain for gain in gains}
+    base = by_arm.get(ArmName.BASE)
+    prompts = [by_arm[arm] for arm in PROMPT_ARMS if arm in by_arm]
+    best = min(prompts, key=lambda gain: (gain.estimate, gain.low), default=None)
+    if best is None or best.low > policy.smallest_effect:
         return []
-    if gain.high < policy.smallest_effect:
-        return ["A prompt would do: with a few examples the base model is as good."]
-    if beats_base:
-        return ["A prompt may do: whether the adapter beats the few-shot prompt is undecided."]
+    if base is not None and (base.estimate, base.low) <= (best.estimate, best.low):
+        return []  # the bare prompt does as well
+    if best.high < policy.smallest_effect:
+        return [f"A prompt would do: {label(best.baseline)} is as good."]
+    if base is not None and base.low > policy.smallest_effect:
+        beaten = f"whether the adapter beats {label(best.baseline)} is undecided"
+        return [f"A prompt may do: {beaten}."]
     return []
 
 
 def _against(gain: Gain) -> str:
-    return f"{gain} over {_LABELS[gain.baseline]}"
+    return f"{gain} over {label(gain.baseline)}"

@@ -3,6 +3,7 @@
 It refuses to know transport and retries.
 """
 
+import math
 from typing import Any
 
 import msgspec
@@ -28,6 +29,24 @@ class Message(msgspec.Struct, frozen=True):
     """Its text."""
 
 
+class Sureness(msgspec.Struct, frozen=True):
+    """The log-probabilities of an answer's own tokens, of either endpoint."""
+
+    content: list[Logprob] | None = None
+    """By token, for a chat completion."""
+    token_logprobs: list[float | None] | None = None
+    """By token, for a completion."""
+
+
+class Reply(msgspec.Struct, frozen=True, kw_only=True):
+    """What a model said."""
+
+    text: str | None
+    """Its words; none when it could not be asked."""
+    confidence: float | None = None
+    """Probability that it gave this answer, where it was asked for."""
+
+
 class Choice(msgspec.Struct, frozen=True):
     """One answer, of either endpoint."""
 
@@ -37,6 +56,8 @@ class Choice(msgspec.Struct, frozen=True):
     """For a completion."""
     prompt_logprobs: list[dict[str, Logprob] | None] | None = None
     """For each prompt token, its log-probability by token id; none for the first."""
+    logprobs: Sureness | None = None
+    """Of the answer's tokens, where they were asked for."""
 
 
 class Completion(msgspec.Struct, frozen=True):
@@ -80,7 +101,10 @@ def generation(question: Question) -> Call:
     if question.stop:
         body["stop"] = question.stop
     if question.messages is None:
-        return Call(path="/v1/completions", body={**body, "prompt": question.prompt})
+        sure = {"logprobs": 1} if question.wants_confidence else {}
+        return Call(path="/v1/completions", body={**body, **sure, "prompt": question.prompt})
+    if question.wants_confidence:
+        body["logprobs"] = True
     if question.tools:
         # The tools are described in the prompt; the answer comes back as the text it is.
         body |= {"tools": question.tools, "tool_choice": "none"}
@@ -105,12 +129,36 @@ def read_text(content: bytes) -> str:
     Raises:
         EngineError: The answer cannot be read.
     """
-    choice = _choice(content)
+    return _text(_choice(content))
+
+
+def _text(choice: Choice) -> str:
     if choice.message is not None:
         return choice.message.content or ""
     if choice.text is None:
         raise EngineError(_UNREADABLE, "The answer has no text.")
     return choice.text
+
+
+def read_reply(content: bytes) -> Reply:
+    """Return what a model said, and how sure it was where it was asked.
+
+    Raises:
+        EngineError: The answer cannot be read.
+    """
+    choice = _choice(content)
+    return Reply(text=_text(choice), confidence=_confidence(choice.logprobs))
+
+
+def _confidence(sureness: Sureness | None) -> float | None:
+    if sureness is None:
+        return None
+    if sureness.content is not None:
+        values: list[float | None] = [token.logprob for token in sureness.content]
+    else:
+        values = sureness.token_logprobs or []
+    known = [value for value in values if value is not None]
+    return math.exp(min(math.fsum(known), 0.0)) if known else None
 
 
 def read_logprobs(content: bytes, question: Question) -> list[float]:

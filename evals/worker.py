@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from evals.metrics import Metrics
+from evals.reporting import Reporter
 from evals.results import Results
 from registry.errors import Conflict, GraftlineError, IllegalTransition, NotFound, Unavailable
 from registry.lifecycle import AdapterStatus, EvaluationStatus
@@ -49,12 +50,14 @@ class Worker:
         metrics: Metrics,
         *,
         pace: Pace,
+        reporter: Reporter | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._store = store
         self._examiner = examiner
         self._metrics = metrics
         self._pace = pace
+        self._reporter = reporter
         self._clock = clock
         self._not_before: dict[str, float] = {}
 
@@ -133,7 +136,7 @@ class Worker:
             logger.exception("%s failed", evaluation.id)
             await self._fail(evaluation, f"Internal error: {type(exc).__name__}: {exc}")
         else:
-            await self._finish(evaluation, results)
+            await self._finish(evaluation, adapter, results)
         finally:
             self._metrics.progress.set(0)
 
@@ -161,13 +164,18 @@ class Worker:
             if present.status != EvaluationStatus.RUNNING:
                 raise Conflict(f"The evaluation is {present.status}.")
 
-    async def _finish(self, evaluation: Evaluation, results: Results) -> None:
-        verdict = results.decision.verdict
+    async def _finish(
+        self, evaluation: Evaluation, adapter: AdapterVersion, results: Results
+    ) -> None:
+        """Write the reports, then record the verdict: who sees it finds them."""
+        verdict, now = results.decision.verdict, int(self._clock())
+        if self._reporter is not None:
+            await self._reporter.write(evaluation, adapter, results, finished_at=now)
         try:
             await self._store.evaluations.move(
                 evaluation.id,
                 EvaluationStatus.SUCCEEDED,
-                finished_at=int(self._clock()),
+                finished_at=now,
                 verdict=verdict,
                 results=results.content,
             )

@@ -56,6 +56,14 @@ class Row(Record, frozen=True, kw_only=True):
     """The prompt of a prompt–completion row."""
     completion: str | None = None
     """The completion of a prompt–completion row."""
+    cluster: str | None = None
+    """Which rows it belongs together with, such as those of its conversation or template."""
+    segment: str | None = None
+    """The group of rows it is reported with."""
+    metric: Any = None
+    """How an exam scores the answer, where the row says so; checked by the exam."""
+    canary: bool = False
+    """Whether it was planted to see what a model memorises."""
 
     @property
     def digest(self) -> str:
@@ -174,17 +182,41 @@ def row_from(number: int, value: dict[str, Any]) -> Row:
         InvalidData: With every fault of the row.
     """
     if "messages" in value:
-        faults = list(_conversation_faults(number, value))
+        faults = [*_conversation_faults(number, value), *_annotation_faults(number, value)]
         if not faults:
-            return Row(line=number, messages=value["messages"], tools=value.get("tools"))
+            return Row(
+                line=number,
+                messages=value["messages"],
+                tools=value.get("tools"),
+                **_annotations(value),
+            )
     elif "prompt" in value and "completion" in value:
-        faults = list(_completion_faults(number, value))
+        faults = [*_completion_faults(number, value), *_annotation_faults(number, value)]
         if not faults:
-            return Row(line=number, prompt=value["prompt"], completion=value["completion"])
+            return Row(
+                line=number,
+                prompt=value["prompt"],
+                completion=value["completion"],
+                **_annotations(value),
+            )
     else:
         keys = ", ".join(name[:_MAX_SHOWN] for name in sorted(value)[:5]) or "no keys"
         faults = [DataFault(number, f"The row has {keys}.", _SHAPES)]
     raise InvalidData(tuple(faults))
+
+
+def _annotations(value: dict[str, Any]) -> dict[str, Any]:
+    """Return what a row says of itself, for the exams."""
+    named = {key: value.get(key) for key in ("cluster", "segment")}
+    texts = {key: None if label is None else str(label) for key, label in named.items()}
+    canary = value.get("canary") is True
+    return {**texts, "metric": value.get("metric"), "canary": canary}
+
+
+def _annotation_faults(number: int, value: dict[str, Any]) -> Iterator[DataFault]:
+    for key in ("cluster", "segment"):
+        if not isinstance(value.get(key), str | int | None):
+            yield DataFault(number, f"'{key}' is not a text.", "Write one name, or drop it.")
 
 
 def parse_object(number: int, line: bytes) -> dict[str, Any]:

@@ -9,7 +9,8 @@ It refuses to know HTTP: `service/problems.py` maps these to responses.
     │   ├── IllegalTransition    the lifecycle table forbids the move
     │   ├── InUse                something still needs the record
     │   ├── LostLease            another process has the right to do this now
-    │   └── NotPromotable        no verdict, or not `go`, and no override
+    │   ├── NotPromotable        no verdict, a stale one, or not `go`, and no override
+    │   └── PolicyUnusable       the operator's policy file cannot be read
     ├── Invalid              the request's own fault; names the parameter
     │   ├── InvalidData          a data file's rows are at fault; names the lines
     │   └── InvalidAdapter       an adapter cannot be served; names fields and tensors
@@ -111,16 +112,34 @@ class LostLease(Conflict):
 class NotPromotable(Conflict):
     """Promotion needs a verdict `go`, or an override with a reason."""
 
-    def __init__(self, version: str, verdict: str | None) -> None:
-        super().__init__(version, verdict)
+    def __init__(self, version: str, verdict: str | None, stale: str | None = None) -> None:
+        super().__init__(version, verdict, stale)
         self.version = version
         self.verdict = verdict
+        self.stale = stale
 
     def __str__(self) -> str:
         why = f"its verdict is '{self.verdict}'" if self.verdict else "it has no verdict yet"
+        if self.stale:
+            why = f"its verdict is stale: {self.stale}"
         return (
             f"'{self.version}' cannot be promoted: {why}. Evaluate it, "
             "or pass 'override_reason' to promote it all the same; the reason is recorded."
+        )
+
+
+class PolicyUnusable(Conflict):
+    """The operator's policy file cannot be read, so no verdict can be asked for or relied on."""
+
+    def __init__(self, path: str, fault: str) -> None:
+        super().__init__(path, fault)
+        self.path = path
+        self.fault = fault
+
+    def __str__(self) -> str:
+        return (
+            f"GRAFTLINE_POLICY_FILE cannot be used: {self.fault} "
+            "Mend it ('graftline policy FILE' checks a file), or unset the variable."
         )
 
 

@@ -3,14 +3,15 @@
 It refuses to know how a setting is used. No other module reads the environment.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from os import environ  # noqa: TID251 - this is the one module that may
 from pathlib import Path
 from typing import Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from registry.addresses import check_bucket, check_urls, trimmed
 
 MAX_PORT = 65535
 """The highest port there is."""
@@ -180,6 +181,26 @@ class Settings(BaseSettings):
     """Address of an MLflow tracking server, or a folder, where the trainer shows every job."""
     tensorboard_dir: Path | None = None
     """Folder where the trainer writes every job's figures for TensorBoard."""
+    policy_file: Path | None = None
+    """YAML file with the policy that evaluations follow and promotions ask for; by default the
+    built-in policy is a default only, and a request may choose its own."""
+    cost_per_million_prompt_tokens: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    """What a million prompt tokens cost you, in any currency; 0 leaves money out of the
+    results."""
+    cost_per_training_hour: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    """What an hour of training costs you, in the same currency."""
+    cost_per_million_adapter_requests: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    """What serving a million requests with an adapter costs you beyond the base model, in the same
+    currency."""
+    suites_dir: Path | None = None
+    """Folder of JSONL files, each a suite that every evaluation asks too; none by default."""
+    judge_url: str | None = None
+    """Address of an OpenAI-compatible endpoint, up to and with `/v1`, whose model judges answers
+    where an evaluation asks for it and names no other."""
+    judge_key: SecretStr | None = None
+    """Key of that endpoint."""
+    judge_model: str | None = None
+    """The judge's model there."""
     shutdown_seconds: float = Field(default=10.0, gt=0)
     """Time a process gets to finish what it is doing when it is asked to stop, in seconds."""
     log_level: str = "INFO"
@@ -193,10 +214,10 @@ class Settings(BaseSettings):
                 "GRAFTLINE_ENGINE_URL and GRAFTLINE_ENGINE_DNS are both set; keep one of them"
             )
         if self.engine_url is not None:
-            _check_urls("GRAFTLINE_ENGINE_URL", self.engine_urls, ("http", "https"))
+            check_urls("GRAFTLINE_ENGINE_URL", self.engine_urls, ("http", "https"))
         if self.engine_dns is not None:
-            _check_urls("GRAFTLINE_ENGINE_DNS", (_trimmed(self.engine_dns),), ("http",))
-        _check_bucket(self.artifacts_url, self.artifacts_endpoint)
+            check_urls("GRAFTLINE_ENGINE_DNS", (trimmed(self.engine_dns),), ("http",))
+        check_bucket(self.artifacts_url, self.artifacts_endpoint)
         if self.runs_engines and self.engine_ports[-1] > MAX_PORT:
             raise ValueError(
                 f"GRAFTLINE_ENGINE_REPLICAS needs ports up to {self.engine_ports[-1]}; "
@@ -245,7 +266,7 @@ class Settings(BaseSettings):
     def engine_urls(self) -> tuple[str, ...]:
         """URL of each vLLM server, without a path; none when they are found by name."""
         if self.engine_url is not None:
-            return tuple(_trimmed(url) for url in self.engine_url.split(","))
+            return tuple(trimmed(url) for url in self.engine_url.split(","))
         if self.engine_dns is not None:
             return ()
         return tuple(f"http://127.0.0.1:{port}" for port in self.engine_ports)
@@ -253,7 +274,7 @@ class Settings(BaseSettings):
     @property
     def engine_base_url(self) -> str:
         """URL of the first vLLM server, or the one that names them all, without a path."""
-        return self.engine_urls[0] if self.engine_urls else _trimmed(self.engine_dns or "")
+        return self.engine_urls[0] if self.engine_urls else trimmed(self.engine_dns or "")
 
     @property
     def service_url(self) -> str:
@@ -272,9 +293,14 @@ class Settings(BaseSettings):
         return self.data_dir.absolute() / "uploads"
 
     @property
-    def reports_dir(self) -> Path:
+    def file_reports_dir(self) -> Path:
         """Folder of the reports on files, one folder for each file."""
-        return self.data_dir.absolute() / "reports"
+        return self.data_dir.absolute() / "reports" / "files"
+
+    @property
+    def exam_reports_dir(self) -> Path:
+        """Folder of the evaluations' reports."""
+        return self.data_dir.absolute() / "reports" / "evaluations"
 
     @property
     def adapters_dir(self) -> Path:
@@ -295,60 +321,6 @@ class Settings(BaseSettings):
     def evals_key_file(self) -> Path:
         """File with the key that the evals module uses."""
         return self.data_dir.absolute() / "evals.key"
-
-
-def _trimmed(url: str) -> str:
-    return url.strip().rstrip("/")
-
-
-def _check_urls(variable: str, urls: Sequence[str], schemes: Sequence[str]) -> None:
-    for url in urls:
-        if urlsplit(url).username is not None:
-            raise ValueError(
-                f"{variable} holds a user name; put vLLM's key into GRAFTLINE_ENGINE_KEY"
-            )
-        if not _is_server(url, schemes):
-            allowed = " or ".join(f"{scheme}://" for scheme in schemes)
-            raise ValueError(
-                f"{variable}: '{url}' is no address of a server; write {allowed}HOST:PORT, "
-                "without a path"
-            )
-    if len({urlsplit(url).netloc for url in urls}) < len(urls):
-        raise ValueError(f"{variable} names one server twice; name each once")
-
-
-def _check_bucket(url: str | None, endpoint: str | None) -> None:
-    for variable, value in (("URL", url), ("ENDPOINT", endpoint)):
-        if value is not None and urlsplit(value).username is not None:
-            raise ValueError(
-                f"GRAFTLINE_ARTIFACTS_{variable} holds a user name; put credentials into "
-                "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-            )
-    if endpoint is not None and not _is_server(endpoint, ("http", "https")):
-        raise ValueError(
-            f"GRAFTLINE_ARTIFACTS_ENDPOINT: '{endpoint}' is no address of a server; write "
-            "https://HOST:PORT, without a path"
-        )
-    if url is not None and not _is_bucket(url):
-        raise ValueError(
-            f"GRAFTLINE_ARTIFACTS_URL: '{url}' is no address of a bucket; write "
-            "s3://BUCKET or s3://BUCKET/PREFIX"
-        )
-
-
-def _is_bucket(url: str) -> bool:
-    parts = urlsplit(url)
-    return parts.scheme == "s3" and bool(parts.netloc) and not (parts.query or parts.fragment)
-
-
-def _is_server(url: str, schemes: Sequence[str]) -> bool:
-    parts = urlsplit(url)
-    try:
-        has_port = parts.port != 0
-    except ValueError:  # beyond the highest port, or no number
-        return False
-    rest = parts.path or parts.query or parts.fragment
-    return has_port and parts.scheme in schemes and bool(parts.hostname) and not rest
 
 
 def child_environment(settings: Settings, extra: Mapping[str, str] | None = None) -> dict[str, str]:

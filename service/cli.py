@@ -17,13 +17,13 @@ from rich.markup import escape
 
 from registry.errors import GraftlineError
 from registry.settings import Settings, child_environment
-from service import data_command, key_commands
+from service import data_command, key_commands, policy_commands
 from service.stack import preflight
 from service.stack.display import Display
 from service.stack.programs import engine_program, programs_of, shared_environment
 from service.stack.readiness import answers
 from service.stack.run import run
-from service.terminal import DataDir, fail, read_settings
+from service.terminal import DataDir, admin_key, fail, read_settings
 
 app = typer.Typer(
     help="Fine-tune, serve, compare and watch language models on your own machines.",
@@ -31,8 +31,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+_WIDE = 200  # columns of a table that is read by a program: nothing is cut
 app.add_typer(key_commands.app, name="keys")
 app.command(name="data")(data_command.data)
+app.command(name="policy")(policy_commands.show_policy)
+app.command(name="evaluate")(policy_commands.evaluate)
 
 
 @app.command()
@@ -172,7 +175,7 @@ def import_adapter(
         chosen = place.choose(folder)
         told = sending.send(
             url or settings.service_url,
-            key or _admin_key(settings),
+            key or admin_key(settings),
             chosen,
             {name: value for name, value in fields.items() if value is not None},
         )
@@ -185,11 +188,36 @@ def import_adapter(
         typer.echo(notice, err=True)
 
 
-def _admin_key(settings: Settings) -> str:
+@app.command()
+def compare(
+    first: Annotated[str, typer.Argument(help="A model: an adapter version, or the base model.")],
+    second: Annotated[str, typer.Argument(help="Another one; one of both is an adapter version.")],
+    *,
+    data: Annotated[Path, typer.Option(help="JSONL file with the rows, as for training.")],
+    rows: Annotated[int, typer.Option(help="Most rows that are asked.", min=1)] = 500,
+    url: Annotated[str | None, typer.Option(help="Address of the service.")] = None,
+    key: Annotated[
+        str | None, typer.Option(help="API key; by default the data directory's admin key.")
+    ] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Ask two models the rows of a file; print scores, paired differences and their intervals."""
+    from service import comparison, comparison_table  # noqa: PLC0415 - the client takes a while to import
+
+    settings = read_settings(data_dir=data_dir)
     try:
-        return settings.admin_key_file.read_text().strip()
-    except OSError:
-        fail(f"There is no key in {settings.data_dir}. Name the folder (--data-dir) or a key.")
+        found = comparison.compare(
+            url or settings.service_url,
+            key or admin_key(settings),
+            (first, second),
+            data,
+            max_rows=rows,
+            say=lambda words: typer.echo(words, err=True),
+        )
+    except GraftlineError as exc:
+        fail(str(exc))
+    Console(width=None if Console().is_terminal else _WIDE).print(comparison_table.table_of(found))
+    typer.echo(f"The whole report: GET /v1/evaluations/{found.evaluation}/report.html", err=True)
 
 
 def main() -> None:

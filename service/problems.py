@@ -94,6 +94,7 @@ _RULES: Mapping[type[errors.GraftlineError], _Rule] = {
     errors.IllegalTransition: _Rule(409, "illegal_transition"),
     errors.InUse: _Rule(409, "in_use"),
     errors.NotPromotable: _Rule(409, "not_promotable"),
+    errors.PolicyUnusable: _Rule(409, "policy_unusable"),
     errors.Invalid: _Rule(400, "invalid_value"),
     errors.Unauthenticated: _Rule(401, "invalid_api_key"),
     errors.MissingScope: _Rule(403, "missing_scope"),

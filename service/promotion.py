@@ -192,7 +192,10 @@ def check_serving(version: AdapterVersion) -> None:
 
 
 def check_promotable(
-    version: AdapterVersion, latest: Evaluation | None, override_reason: str | None
+    version: AdapterVersion,
+    latest: Evaluation | None,
+    override_reason: str | None,
+    stale: str | None = None,
 ) -> str | None:
     """Check that a version may become stable, and return the override's reason if it needed one.
 
@@ -200,9 +203,10 @@ def check_promotable(
         version: The version.
         latest: Its newest succeeded evaluation.
         override_reason: Why it may without the verdict `go`.
+        stale: Why the verdict no longer holds; none while it does.
 
     Raises:
-        NotPromotable: It has no verdict on these very weights, or not `go`, and no override.
+        NotPromotable: It has no verdict, a stale one, or not `go`, and no override.
         Conflict: It was not examined in the engine yet, or cannot serve.
         Invalid: The override gives no reason.
     """
@@ -212,11 +216,11 @@ def check_promotable(
     if version.status is not AdapterStatus.READY:
         message = f"The model '{version.name}' was not examined in the engine yet; try again."
         raise Conflict(message)
-    verdict = _verdict(version, latest)
-    if verdict is Verdict.GO:
+    verdict = None if latest is None else latest.verdict
+    if verdict is Verdict.GO and stale is None:
         return None
     if override_reason is None:
-        raise NotPromotable(version.name, verdict)
+        raise NotPromotable(version.name, verdict, stale if verdict is Verdict.GO else None)
     return override_reason
 
 
@@ -246,11 +250,3 @@ def change_of(
         shadow_share=deployment.shadow_share,
         unit_from=deployment.unit_from,
     )
-
-
-def _verdict(version: AdapterVersion, latest: Evaluation | None) -> Verdict | None:
-    """Return the verdict on a version, if it was reached on the weights it has now."""
-    if latest is None:
-        return None
-    hashes = (latest.results or {}).get("hashes") or {}
-    return latest.verdict if hashes.get("adapter") == version.manifest_sha256 else None

@@ -90,14 +90,14 @@ class Reports:
 
     def sweep(self) -> None:
         """Delete what is kept about files that are gone: a crash may have cut a deletion short."""
-        if self._settings.reports_dir.exists():
-            for folder in self._settings.reports_dir.iterdir():
+        if self._settings.file_reports_dir.exists():
+            for folder in self._settings.file_reports_dir.iterdir():
                 if not self._blobs.path(folder.name).exists():
                     self.forget(folder.name)
 
     def forget(self, file_id: str) -> None:
         """Delete what is kept about a file."""
-        shutil.rmtree(self._settings.reports_dir / file_id, ignore_errors=True)
+        shutil.rmtree(self._settings.file_reports_dir / file_id, ignore_errors=True)
 
     async def _ask(self, request: Request) -> Answer:
         if self._waiting >= MAX_WAITING:
@@ -129,7 +129,7 @@ class Reports:
         other = validation.sha256 if validation else ""
         base = f"{_absolute(self._settings.base_model)}:{self._settings.max_model_len}"
         key = sha256(f"{VERSION}:{file.sha256}:{other}:{base}".encode()).hexdigest()[:32]
-        return self._settings.reports_dir / file.id / f"{key}.json"
+        return self._settings.file_reports_dir / file.id / f"{key}.json"
 
 
 def _read(place: Path) -> Report | None:

@@ -35,6 +35,14 @@ def fail(message: str) -> NoReturn:
     sys.exit(1)
 
 
+def admin_key(settings: Settings) -> str:
+    """Return the first admin key, or end with a fault."""
+    try:
+        return settings.admin_key_file.read_text().strip()
+    except OSError:
+        fail(f"There is no key in {settings.data_dir}. Name the folder (--data-dir) or a key.")
+
+
 def _setting_fault(place: tuple[int | str, ...], message: str) -> str:
     """Return a fault with its variable; one of several settings together names them itself."""
     if not place:

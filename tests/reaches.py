@@ -31,6 +31,8 @@ class Reach:
     """Whether the parameter is sent as a form's field."""
     tells_owners: bool = True
     """Whether the owner's answer is another one."""
+    is_list: bool = False
+    """Whether the parameter is a list of names."""
 
     def __str__(self) -> str:
         return f"{self.operation} with {self.kind} as {self.parameter}"
@@ -41,6 +43,7 @@ NEW_DEPLOYMENT = {"name": "new", "stable": BASE, "override_reason": "x"}
 OWN_DEPLOYMENT = {"name": "{deployment}"}
 TRIALS = (("candidate", {"candidate_weight": 0.5}), ("shadow", {"shadow_share": 0.5}))
 SOMETHING: Mapping[type, Any] = {list: [], str: "x", int: 1}
+EXAM = {"model": "{model}", "heldout_file": "{file}"}
 FORM = {"adapter_config": "{}", "adapter_model": "x"}
 TABLE = [
     Reach("GET /v1/files", "after", "file"),
@@ -202,7 +205,14 @@ TABLE = [
         400,
         {"model": "{model}", "heldout_file": "{file}"},
     ),
+    Reach("POST /v1/evaluations", "deployment", "deployment", 400, EXAM),
+    Reach("POST /v1/evaluations", "models", "model", 400, EXAM, is_list=True),
+    Reach("POST /v1/evaluations", "suite_files", "file", 400, EXAM, is_list=True),
     Reach("GET /v1/evaluations/{evaluation_id}", "evaluation_id", "evaluation"),
+    *(
+        Reach(f"GET /v1/evaluations/{{evaluation_id}}/report.{kind}", "evaluation_id", "evaluation")
+        for kind in ("html", "csv", "json")
+    ),
     Reach("GET /v1/evaluations/{evaluation_id}/rows", "evaluation_id", "evaluation"),
     Reach("GET /v1/interactions", "after", "interaction"),
     Reach("GET /v1/interactions", "model", "model", 200),
@@ -271,7 +281,27 @@ PLAIN = frozenset(
         "generation",
         "reason",
         "override_reason",
+        "design",
+        "outcome",
+        "effect",
+        "rows",
+        "rate",
+        "discordant_share",
+        "variance",
+        "answer_variance",
+        "answers",
+        "cluster_rows",
+        "cluster_correlation",
+        "power",
+        "alpha",
         "policy",
+        "arms",
+        "choose_examples",
+        "instruction",
+        "suites",
+        "max_training_rows",
+        "judge",
+        "decides",
         "score",
         "label",
         "comment",

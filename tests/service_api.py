@@ -101,7 +101,12 @@ async def add_version(
 
 
 async def judge(
-    store: Store, version: AdapterVersion, verdict: Verdict, *, manifest_sha256: str = "a" * 64
+    store: Store,
+    version: AdapterVersion,
+    verdict: Verdict,
+    *,
+    manifest_sha256: str = "a" * 64,
+    options: dict[str, Any] | None = None,
 ) -> Evaluation:
     """Record a finished evaluation of a version, as the evals process would."""
     evaluation = Evaluation(
@@ -113,6 +118,7 @@ async def judge(
         policy={},
         status=EvaluationStatus.QUEUED,
         created_at=1_700_000_000,
+        options=options or {},
     )
     await store.evaluations.add(evaluation)
     await store.evaluations.move(evaluation.id, EvaluationStatus.RUNNING)

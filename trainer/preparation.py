@@ -168,8 +168,9 @@ class Preparation:
 
 
 def _as_uploaded(row: Row) -> dict[str, Any]:
-    fields = ("messages", "tools", "prompt", "completion")
-    return {name: getattr(row, name) for name in fields if getattr(row, name) is not None}
+    said = ("messages", "tools", "prompt", "completion", "cluster", "segment", "metric")
+    found = {name: getattr(row, name) for name in said if getattr(row, name) is not None}
+    return {**found, "canary": True} if row.canary else found
 
 
 def _absolute(base_model: str) -> str:

@@ -3,6 +3,7 @@
 It refuses to know how the weights came to be.
 """
 
+import logging
 import shutil
 import time
 from hashlib import sha256
@@ -15,11 +16,11 @@ from registry.artifact_store import ArtifactStore
 from registry.artifacts import CARD, Manifest
 from registry.blobs import Blobs
 from registry.durable import storage_errors, write_file
-from registry.errors import NotFound
+from registry.errors import NotFound, PolicyUnusable
 from registry.identifiers import adapter_name, new_id
 from registry.lifecycle import AdapterStatus, EvaluationStatus
 from registry.model_card import card_of
-from registry.policy import Policy
+from registry.policy import Policy, policy_in_force
 from registry.records import (
     AdapterVersion,
     DataFile,
@@ -36,11 +37,14 @@ from trainer.protocol import Plan, Result, TrainedVersion, portable_plan
 from trainer.results import as_csv
 from trainer.workplace import Workplace
 
+logger = logging.getLogger(__name__)
+
 
 class Publisher:
     """Makes a job's adapters visible, all of them or none. Every step may run twice."""
 
     def __init__(self, settings: Settings, store: Store, blobs: Blobs) -> None:
+        self._policy_file = settings.policy_file
         self._store = store
         self._blobs = blobs
         self._artifacts = ArtifactStore(settings)
@@ -102,7 +106,7 @@ class Publisher:
                 adapter=version.name,
                 heldout_file=version.heldout_file,
                 training_file=version.training_file,
-                policy=msgspec.to_builtins(Policy()),
+                policy=msgspec.to_builtins(await self._policy()),
                 status=EvaluationStatus.QUEUED,
                 created_at=int(time.time()),
             )
@@ -115,6 +119,14 @@ class Publisher:
             StoreAway: The artifact store does not answer.
         """
         await to_thread.run_sync(self._artifacts.withdraw, job_id)
+
+    async def _policy(self) -> Policy:
+        """Return the policy in force; a job that succeeded does not fail for a faulty file."""
+        try:
+            return await to_thread.run_sync(policy_in_force, self._policy_file)
+        except PolicyUnusable as exc:
+            logger.error("the exam follows the built-in policy: %s", exc)  # noqa: TRY400 - the sentence says all
+            return Policy()
 
     async def _store_results(self, job: FineTuningJob, result: Result) -> DataFile:
         content = as_csv(result.history)

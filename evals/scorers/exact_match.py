@@ -3,32 +3,21 @@
 It refuses partial credit.
 """
 
-from typing import Any
-
-import datasets
-import evaluate
-
 from evals.scorers.jsontext import canonical
+from evals.scorers.rowwise import RowMetric
 
 
-class ExactMatch(evaluate.Metric):  # type: ignore[misc] # evaluate ships no types
+class ExactMatch(RowMetric):
     """1 where answer and target are equal after normalisation, else 0.
 
     JSON objects and arrays are compared as values (order of keys and white space do not count),
     all other texts without the white space around them.
     """
 
-    def _info(self) -> evaluate.MetricInfo:
-        return evaluate.MetricInfo(
-            description="Share of answers that equal their target.",
-            citation="",
-            inputs_description="predictions, references: texts",
-            features=datasets.Features(
-                {"predictions": datasets.Value("string"), "references": datasets.Value("string")}
-            ),
-        )
+    key = "exact_match"
+    summary = "Share of answers that equal their target."
 
-    def _compute(self, predictions: list[str], references: list[str]) -> dict[str, Any]:
-        pairs = zip(predictions, references, strict=True)
-        scores = [float(canonical(answer) == canonical(target)) for answer, target in pairs]
-        return {"exact_match": sum(scores) / len(scores), "scores": scores}
+    @staticmethod
+    def row(answer: str, target: str) -> float:
+        """Return 1 for equal, 0 for different."""
+        return float(canonical(answer) == canonical(target))

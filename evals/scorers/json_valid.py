@@ -3,25 +3,19 @@
 It refuses to know what the answer should have said.
 """
 
-from typing import Any
-
-import datasets
-import evaluate
-
 from evals.scorers.jsontext import is_json
+from evals.scorers.rowwise import RowMetric
 
 
-class JsonValid(evaluate.Metric):  # type: ignore[misc] # evaluate ships no types
+class JsonValid(RowMetric):
     """1 where the whole answer is JSON, else 0; a fence or a word around it makes it 0."""
 
-    def _info(self) -> evaluate.MetricInfo:
-        return evaluate.MetricInfo(
-            description="Share of answers that are JSON.",
-            citation="",
-            inputs_description="predictions: texts",
-            features=datasets.Features({"predictions": datasets.Value("string")}),
-        )
+    key = "json_valid"
+    summary = "Share of answers that are JSON."
+    needs_reference = False
 
-    def _compute(self, predictions: list[str]) -> dict[str, Any]:
-        scores = [float(is_json(answer)) for answer in predictions]
-        return {"json_valid": sum(scores) / len(scores), "scores": scores}
+    @staticmethod
+    def row(answer: str, target: str = "") -> float:
+        """Return 1 for JSON, 0 for anything else."""
+        del target
+        return float(is_json(answer))

@@ -3,6 +3,7 @@
 It refuses to know what the model would have written itself.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import datasets
@@ -26,5 +27,10 @@ class Loss(evaluate.Metric):  # type: ignore[misc] # evaluate ships no types
         )
 
     def _compute(self, predictions: list[list[float]]) -> dict[str, Any]:
-        scores = [-sum(logprobs) / len(logprobs) for logprobs in predictions]
+        scores = [self.row(logprobs) for logprobs in predictions]
         return {"loss": sum(scores) / len(scores), "scores": scores}
+
+    @staticmethod
+    def row(logprobs: Sequence[float]) -> float:
+        """Return the mean of one row, in nats a token."""
+        return -sum(logprobs) / len(logprobs)

@@ -30,13 +30,25 @@ def main(
         ".graftline/demo"
     ),
     epochs: Annotated[int | None, typer.Option(help="Epochs; chosen by itself if absent.")] = None,
+    instruction: Annotated[
+        str | None,
+        typer.Option(help="Examine once more, with every arm, this instruction among them."),
+    ] = None,
 ) -> None:
     """Upload, train, load, evaluate, split, promote, report; then stop everything."""
     console = Console(highlight=False)
     data_dir = folder / time.strftime("%Y%m%d-%H%M%S")
     began = time.monotonic()
     with running_stack(console, data_dir) as stack:
-        facts = run_steps(console, stack, training=training, heldout=heldout, epochs=epochs)
+        facts = run_steps(
+            console,
+            stack,
+            training=training,
+            heldout=heldout,
+            epochs=epochs,
+            folder=data_dir,
+            instruction=instruction,
+        )
     seconds = time.monotonic() - began
     page = report.write(data_dir / "report.html", facts, seconds=seconds)
     show.summary(console, facts, seconds=seconds)
@@ -45,7 +57,14 @@ def main(
 
 
 def run_steps(
-    console: Console, stack: RunningStack, *, training: Path, heldout: Path, epochs: int | None
+    console: Console,
+    stack: RunningStack,
+    *,
+    training: Path,
+    heldout: Path,
+    epochs: int | None,
+    folder: Path,
+    instruction: str | None = None,
 ) -> DemoFacts:
     """Drive the API through the whole loop and return what was seen."""
     client = OpenAI(base_url=f"{stack.url}/v1", api_key=stack.key, max_retries=2)
@@ -62,7 +81,13 @@ def run_steps(
     steps.check_engine_process(console, stack, engine_pid)
     show.step(console, 4, "Evaluate on held-out rows: base, few-shot prompt, adapter")
     evaluation = steps.await_evaluation(console, client, job.model)
+    if instruction is not None:
+        evaluation = steps.examine_with_every_arm(
+            console, client, job.model, files, instruction=instruction
+        )
     show.comparison(console, evaluation)
+    page = steps.save_reports(client, evaluation, folder)
+    console.print(f"  in full: {page.absolute()}")
     show.step(console, 5, "Deploy with a sticky 50/50 split, send traffic, give feedback")
     traffic = steps.split_traffic(console, client, stack.base, job.model, heldout)
     show.step(console, 6, "Promote the adapter, and stream an answer")

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from examples.demo import charts
 from examples.demo.facts import DemoFacts
-from examples.demo.show import ARM_NAMES, interval, mean_score, summary_rows
+from examples.demo.show import ARM_NAMES, METRICS, interval, mean_score, summary_rows
 
 _HEADLINES = {
     "go": "The adapter is better than the base model and than a few-shot prompt.",
@@ -24,7 +24,7 @@ def write(path: Path, facts: DemoFacts, *, seconds: float) -> Path:
     """Write the page and return its path."""
     templates = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True)
     results = facts.evaluation["results"]
-    metrics = list(results["metric_kinds"])
+    metrics = [name for name in results["metric_kinds"] if name in METRICS]
     page = templates.get_template("report.html.j2").render(
         facts=facts,
         results=results,

@@ -16,8 +16,11 @@ from examples.demo.facts import ArmCount, DemoFacts
 ARM_NAMES = {
     "base": "base model, bare prompt",
     "few_shot": "base model, few-shot prompt",
+    "few_shot_nearest": "base model, similar examples",
+    "instruction": "base model, instruction",
     "adapter": "adapter, bare prompt",
 }
+METRICS = ("exact_match", "json_valid", "field_f1", "chrf", "loss")  # the report has all
 
 
 class TrainingBar:
@@ -65,7 +68,7 @@ def step(console: Console, number: int, title: str) -> None:
 def comparison(console: Console, evaluation: dict[str, Any]) -> None:
     """Print scores by arm, paired differences and the verdict."""
     results = evaluation["results"]
-    kinds = results["metric_kinds"]
+    kinds = [name for name in results["metric_kinds"] if name in METRICS]
     scores = Table("arm", *kinds, title=f"Held-out rows: {results['rows']}", title_justify="left")
     for arm, found in results["arms"].items():
         scores.add_row(
@@ -73,7 +76,7 @@ def comparison(console: Console, evaluation: dict[str, Any]) -> None:
         )
     console.print(scores)
     differences = Table("adapter minus", "metric", "difference", "n", "p (Holm)")
-    for found in results["differences"]:
+    for found in (each for each in results["differences"] if each["metric"] in kinds):
         differences.add_row(
             ARM_NAMES.get(found["baseline"], found["baseline"]),
             found["metric"],

@@ -34,6 +34,7 @@ UNITS = 40
 REQUESTS = 80
 _POLL_SECONDS = 0.3
 _PATIENCE_SECONDS = 600.0
+_EVERY_ARM_SECONDS = 3600.0
 T = TypeVar("T")
 
 
@@ -129,6 +130,39 @@ def await_evaluation(console: Console, client: OpenAI, name: str) -> dict[str, A
     if found["status"] != "succeeded":
         raise SystemExit(f"The evaluation {found['status']}: {found.get('error')}")
     return found
+
+
+def examine_with_every_arm(
+    console: Console, client: OpenAI, name: str, files: UploadedFiles, *, instruction: str
+) -> dict[str, Any]:
+    """Ask for one more evaluation, with every arm and suite, and wait until it has ended."""
+    body = {
+        "model": name,
+        "heldout_file": files.heldout,
+        "training_file": files.training,
+        "arms": ["few_shot", "few_shot_nearest"],
+        "choose_examples": True,
+        "instruction": instruction,
+    }
+    made = client.post("/evaluations", cast_to=dict[str, Any], body=body)
+    with console.status("  examining every arm on the held-out rows …"):
+        found = _until(
+            lambda: client.get(f"/evaluations/{made['id']}", cast_to=dict[str, Any]),
+            lambda e: e["status"] in {"succeeded", "failed", "cancelled"},
+            seconds=_EVERY_ARM_SECONDS,
+        )
+    if found["status"] != "succeeded":
+        raise SystemExit(f"The evaluation {found['status']}: {found.get('error')}")
+    return found
+
+
+def save_reports(client: OpenAI, evaluation: dict[str, Any], folder: Path) -> Path:
+    """Save an evaluation's page, table and document; return the page."""
+    for kind in ("csv", "json", "html"):
+        path = folder / f"evaluation.{kind}"
+        place = f"/evaluations/{evaluation['id']}/report.{kind}"
+        path.write_bytes(client.get(place, cast_to=httpx.Response).content)
+    return path
 
 
 def split_traffic(
@@ -236,16 +270,18 @@ def _loss_point(data: dict[str, Any]) -> LossPoint:
     return LossPoint(step=data["step"], train=data.get("train_loss"), valid=valid)
 
 
-def _until(read: Callable[[], T], done: Callable[[T], bool]) -> T:
+def _until(
+    read: Callable[[], T], done: Callable[[T], bool], *, seconds: float = _PATIENCE_SECONDS
+) -> T:
     """Read again and again until it is done.
 
     Raises:
-        TimeoutError: It was not, for ten minutes.
+        TimeoutError: It was not, for ten minutes or as many seconds as are given.
     """
-    deadline = time.monotonic() + _PATIENCE_SECONDS
+    deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         found = read()
         if done(found):
             return found
         time.sleep(_POLL_SECONDS)
-    raise TimeoutError("waited ten minutes in vain")
+    raise TimeoutError(f"waited {seconds:.0f} s in vain")

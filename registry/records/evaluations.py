@@ -6,6 +6,8 @@ It refuses to know how a verdict is reached.
 from enum import StrEnum
 from typing import Any
 
+import msgspec
+
 from registry.lifecycle import EvaluationStatus
 from registry.records.record import Record
 
@@ -45,6 +47,8 @@ class Evaluation(Record, frozen=True, kw_only=True):
     """Scores by arm, paired differences with intervals, and the reasons of the verdict."""
     error: str | None = None
     """Why it failed."""
+    options: dict[str, Any] = msgspec.field(default_factory=dict)
+    """The fields of `evaluation_options.EvaluationOptions` that the request chose."""
 
 
 class EvaluationRow(Record, frozen=True, kw_only=True):
@@ -53,12 +57,14 @@ class EvaluationRow(Record, frozen=True, kw_only=True):
     evaluation_id: str
     """The evaluation."""
     arm: str
-    """`base`, `few_shot` or `adapter`."""
+    """Who answered: an arm of the exam, or the name of a further model."""
     row: int
-    """Row number in the held-out file, from 0."""
+    """Row number in the suite's file, from 0."""
     output: str | None
     """The answer; none when the row could not be scored."""
     scores: dict[str, float]
     """Scores by metric; a metric that could not be computed is absent."""
     error: str | None = None
     """Why the row is unscored."""
+    suite: str = "heldout"
+    """The suite the row belongs to."""

@@ -78,14 +78,15 @@ class Evaluations:
             return await fetch_all(connection, query, Evaluation)
 
     async def latest(self, adapter: str | None = None) -> list[Evaluation]:
-        """Return the newest succeeded evaluation of each adapter, or of one."""
+        """Return the newest evaluation of each adapter, or of one, whose verdict counts."""
         table = tables.evaluations
         query = select(table).where(table.c.status == EvaluationStatus.SUCCEEDED)
         if adapter is not None:
             query = query.where(table.c.adapter == adapter)
         async with self._database.read() as connection:
             found = await fetch_all(connection, query.order_by(table.c.seq), Evaluation)
-        return list({evaluation.adapter: evaluation for evaluation in found}.values())
+        counting = (evaluation for evaluation in found if evaluation.options.get("decides", True))
+        return list({evaluation.adapter: evaluation for evaluation in counting}.values())
 
     async def move(self, identifier: str, to: EvaluationStatus, **changes: object) -> Evaluation:
         """Move an evaluation to a state, with changes of other fields, in one transaction.
@@ -100,16 +101,17 @@ class Evaluations:
         return evaluation
 
     async def add_row(self, row: EvaluationRow) -> None:
-        """Store one answer, in place of an earlier one of the same arm and row."""
+        """Store one answer, in place of an earlier one of the same suite, arm and row."""
         await self.add_rows([row])
 
     async def add_rows(self, rows: Sequence[EvaluationRow]) -> None:
-        """Store answers in one transaction, each in place of an earlier one of its arm and row."""
+        """Store answers in one transaction, each in place of an earlier one of its place."""
         table = tables.evaluation_rows
         async with self._database.write() as connection:
             for row in rows:
                 same = (
                     (table.c.evaluation_id == row.evaluation_id)
+                    & (table.c.suite == row.suite)
                     & (table.c.arm == row.arm)
                     & (table.c.row == row.row)
                 )
@@ -125,12 +127,12 @@ class Evaluations:
         return {EvaluationStatus(status): int(count) for status, count in found}
 
     async def rows(self, identifier: str) -> list[EvaluationRow]:
-        """Return an evaluation's answers, by row and arm."""
+        """Return an evaluation's answers, by suite, row and arm."""
         table = tables.evaluation_rows
         query = (
             select(table)
             .where(table.c.evaluation_id == identifier)
-            .order_by(table.c.row, table.c.arm)
+            .order_by(table.c.suite, table.c.row, table.c.arm)
         )
         async with self._database.read() as connection:
             return await fetch_all(connection, query, EvaluationRow)

@@ -4,6 +4,7 @@ It refuses to know where their content lies: see `registry/blobs.py`.
 """
 
 from sqlalchemy import delete, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from registry.errors import InUse, NotFound
 from registry.lifecycle import JOB_MOVES, EvaluationStatus, JobStatus, is_final
@@ -94,7 +95,18 @@ class Files:
                 ),
             )
             user = (await connection.execute(jobs.union_all(evaluations).limit(1))).scalar()
+            user = user or await _suite_user(connection, identifier, project)
             if user is not None:
                 raise InUse("file", identifier, user)
             if not (await connection.execute(delete(table).where(chosen))).rowcount:
                 raise NotFound("file", identifier)
+
+
+async def _suite_user(connection: AsyncConnection, identifier: str, project: str) -> str | None:
+    """Return an unfinished evaluation that has the file as a suite; none when there is none."""
+    table = tables.evaluations
+    query = select(table.c.id, table.c.options).where(
+        table.c.status.in_(_OPEN_EVALUATIONS), table.c.project == project
+    )
+    found = (await connection.execute(query)).all()
+    return next((user for user, opts in found if identifier in opts.get("suite_files", [])), None)

@@ -191,6 +191,7 @@ evaluations = Table(
     Column("verdict", String(16)),
     _json("results", nullable=True),
     Column("error", Text),
+    _json("options", default="{}"),
 )
 
 evaluation_rows = Table(
@@ -198,12 +199,13 @@ evaluation_rows = Table(
     metadata,
     _seq(),
     Column("evaluation_id", String(64), nullable=False),
-    Column("arm", String(32), nullable=False),
+    Column("arm", String(255), nullable=False),
     Column("row", Integer, nullable=False),
     Column("output", Text),
     _json("scores"),
     Column("error", Text),
-    UniqueConstraint("evaluation_id", "arm", "row"),
+    Column("suite", String(255), nullable=False, server_default="heldout"),
+    UniqueConstraint("evaluation_id", "suite", "arm", "row"),
 )
 
 interactions = Table(

@@ -11,13 +11,14 @@ from litestar import Router, delete, get, patch, post
 from litestar.params import FromPath, JSONBody, QueryParameter
 
 from registry.errors import NotFound
-from registry.records import AdapterVersion, ApiKey, Deployment, Scope
+from registry.records import AdapterVersion, ApiKey, Deployment, Scope, Verdict
 from service import promotion
 from service.auth import needs
 from service.context import After, Caller, Limit, Parts
 from service.description import may
 from service.ramping import weight_at
 from service.services import Services
+from service.staleness import stale_reason
 from service.wire.deployments import (
     CHANGE_PREFIX,
     ChangeObject,
@@ -225,8 +226,14 @@ async def _check_stable(
     version = await _version(services, caller, name)
     if version is None:
         return None
-    latest = await services.store.evaluations.latest(name)
-    return promotion.check_promotable(version, latest[0] if latest else None, override_reason)
+    found = await services.store.evaluations.latest(name)
+    latest = found[0] if found else None
+    stale = None
+    if latest is not None and latest.verdict is Verdict.GO:
+        stale = await stale_reason(
+            version, latest, blobs=services.blobs, settings=services.settings
+        )
+    return promotion.check_promotable(version, latest, override_reason, stale)
 
 
 async def _version(services: Services, caller: ApiKey, name: str) -> AdapterVersion | None:

@@ -14,6 +14,7 @@ import psutil
 from filelock import FileLock, Timeout
 
 from registry.errors import Conflict, Invalid, Unavailable
+from registry.policy import policy_in_force
 from registry.processor import has_fast_bfloat16
 from registry.settings import Settings
 from registry.signing import check_keys
@@ -46,7 +47,9 @@ def check(settings: Settings) -> None:
         Unavailable: vLLM, or a library it links, is not installed.
         Invalid: The base model is a folder without a model, or a key for signatures is none.
         Conflict: A port is taken.
+        PolicyUnusable: The policy file holds no policy.
     """
+    policy_in_force(settings.policy_file)
     if settings.runs_engines:
         _check_engine_installed()
         if has_cpu_engine():

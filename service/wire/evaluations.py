@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from registry.evaluation_options import BuiltInSuite, PromptArm
 from registry.lifecycle import EvaluationStatus
 from registry.records import Evaluation, EvaluationRow, Verdict
 
@@ -22,6 +23,28 @@ class CreateEvaluation(msgspec.Struct, frozen=True, kw_only=True):
     """Id of the rows the few-shot prompt draws from; by default those it was trained on."""
     policy: dict[str, Any] | None = None
     """Fields of the verdict's rule that differ from the default."""
+    arms: list[PromptArm] | None = None
+    """Prompts with training rows that the base model is asked with; `few_shot` by default. Base
+    and adapter with the bare prompt are always asked."""
+    choose_examples: bool | None = None
+    """Whether the number of examples is chosen on training rows; by default the policy has it."""
+    instruction: str | None = None
+    """An instruction with which the base model is asked once more."""
+    deployment: str | None = None
+    """Name of the deployment whose stable version is asked too; by default that on which the
+    version is on trial."""
+    models: list[str] | None = None
+    """Further versions or checkpoints, at most four; they decide nothing."""
+    suites: list[BuiltInSuite] | None = None
+    """Which of `training` and `behaviour` are asked too; both by default."""
+    suite_files: list[str] | None = None
+    """Ids of files with suites of your own, uploaded with purpose `evals`, at most eight."""
+    max_training_rows: int | None = None
+    """Most rows of the `training` suite; 50 by default."""
+    judge: dict[str, Any] | None = None
+    """A model that judges answers: `rubric`, perhaps `model`, `baseline`, `max_rows`, `labels`."""
+    decides: bool | None = None
+    """Whether the verdict counts for promotion; true by default."""
 
 
 class EvaluationObject(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,6 +66,8 @@ class EvaluationObject(msgspec.Struct, frozen=True, kw_only=True):
     """Id of the rows the few-shot prompt draws from."""
     policy: dict[str, Any]
     """The rule of the verdict, fixed before the run."""
+    options: dict[str, Any]
+    """What else is asked, and of whom."""
     status: EvaluationStatus
     """Where it stands."""
     verdict: Verdict | None
@@ -58,10 +83,12 @@ class RowObject(msgspec.Struct, frozen=True, kw_only=True):
 
     object: Literal["evaluation.row"] = "evaluation.row"
     """Always `evaluation.row`."""
+    suite: str
+    """`heldout`, `training`, `behaviour`, or `own:` and a name."""
     row: int
-    """Row number in the held-out file, from 0."""
+    """Row number in the suite's file, from 0."""
     arm: str
-    """`base`, `few_shot` or `adapter`."""
+    """Who answered: `base`, `few_shot`, `adapter` and so on, or a further model's name."""
     output: str | None
     """The answer; null when the row could not be scored."""
     scores: dict[str, float]
@@ -80,6 +107,7 @@ def evaluation_object(evaluation: Evaluation) -> EvaluationObject:
         heldout_file=evaluation.heldout_file,
         training_file=evaluation.training_file,
         policy=evaluation.policy,
+        options=evaluation.options,
         status=evaluation.status,
         verdict=evaluation.verdict,
         results=evaluation.results,
@@ -90,5 +118,10 @@ def evaluation_object(evaluation: Evaluation) -> EvaluationObject:
 def row_object(row: EvaluationRow) -> RowObject:
     """Return a record as it goes over the wire."""
     return RowObject(
-        row=row.row, arm=row.arm, output=row.output, scores=row.scores, error=row.error
+        suite=row.suite,
+        row=row.row,
+        arm=row.arm,
+        output=row.output,
+        scores=row.scores,
+        error=row.error,
     )

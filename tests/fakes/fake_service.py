@@ -31,6 +31,10 @@ class FakeService:
 
     speak: Speak = silence
     """What a model answers to a prompt."""
+    converse: Callable[[str, list[dict[str, Any]]], str] | None = None
+    """What a model answers to a whole conversation; `speak` by default."""
+    sureness: float = -0.5
+    """Log-probability of an answer, where it is asked for."""
     loss: dict[str, float] = field(default_factory=dict)
     """Nats a token by model; 1 where not given."""
     down: bool = False
@@ -87,10 +91,19 @@ class FakeService:
     def _choice(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         model = body["model"]
         if path.endswith("chat/completions"):
-            said = self.speak(model, body["messages"][-1]["content"])
-            return {"index": 0, "message": {"role": "assistant", "content": said}}
+            messages = body["messages"]
+            said = (
+                self.speak(model, messages[-1]["content"])
+                if self.converse is None
+                else self.converse(model, messages)
+            )
+            choice = {"index": 0, "message": {"role": "assistant", "content": said}}
+            sure = {"content": [{"token": said, "logprob": self.sureness}]}
+            return choice | ({"logprobs": sure} if body.get("logprobs") else {})
         if "prompt_logprobs" not in body:
-            return {"index": 0, "text": self.speak(model, body["prompt"])}
+            choice = {"index": 0, "text": self.speak(model, body["prompt"])}
+            listed = {"token_logprobs": [self.sureness]}
+            return choice | ({"logprobs": listed} if body.get("logprobs") else {})
         value = -self.loss.get(model, 1.0)
         tokens = body["prompt"][1:]
         logprobs = [None, *({str(token): {"logprob": value, "rank": 1}} for token in tokens)]

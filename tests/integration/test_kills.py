@@ -148,8 +148,8 @@ def test_the_exam_is_killed_half_way(
     found = until(ended, seconds=300)
     assert found["status"] == "succeeded", found
     assert found["results"]["rows"] == EXAM_ROWS
-    kept = {(row["arm"], row["row"]): row for row in rows()}
-    assert all(kept[row["arm"], row["row"]] == row for row in before)
+    kept = {(row["suite"], row["arm"], row["row"]): row for row in rows()}
+    assert all(kept[row["suite"], row["arm"], row["row"]] == row for row in before)
 
 
 def test_vllm_is_killed_in_mid_stream(

@@ -5,15 +5,32 @@ It refuses to know how it was trained.
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
+import aiohttp
+
+from evals.client import Client, Patience
+from evals.judging import Endpoint, Judge
+from evals.runner import Limits, Runner
 from registry.blobs import Blobs
 from registry.lifecycle import AdapterStatus, EvaluationStatus
-from registry.records import AdapterVersion, DataFile, Evaluation, JobCheckpoint, Purpose
+from registry.records import (
+    AdapterVersion,
+    DataFile,
+    Evaluation,
+    EvaluationRow,
+    JobCheckpoint,
+    Purpose,
+)
 from registry.settings import Settings
 from registry.store import Store
+from tests.fakes.char_tokenizer import CharTokenizer
+from tests.fakes.fake_service import KEY, FakeService, serving
+from tests.fakes.judge import JUDGE_KEY
 from tests.records import adapter_version
 
 ADAPTER = "ft:tiny-base:default:triage:0123abcd"
@@ -89,21 +106,86 @@ async def add_adapter(
 
 
 async def add_evaluation(
-    store: Store, identifier: str = "eval-1", name: str = ADAPTER, **policy: Any
+    store: Store,
+    identifier: str = "eval-1",
+    name: str = ADAPTER,
+    options: dict[str, Any] | None = None,
+    **policy: Any,
 ) -> Evaluation:
-    """Store a queued evaluation."""
-    evaluation = Evaluation(
+    """Store a queued evaluation, of the held-out rows alone unless options say more."""
+    evaluation = evaluation_record(
         id=identifier,
-        project="default",
         adapter=name,
-        heldout_file=HELDOUT,
-        training_file=TRAINING,
         policy=policy,
-        status=EvaluationStatus.QUEUED,
-        created_at=1,
+        options={"suites": []} if options is None else options,
     )
     await store.evaluations.add(evaluation)
     return evaluation
+
+
+def evaluation_record(**changes: Any) -> Evaluation:
+    """Return a queued evaluation."""
+    values: dict[str, Any] = {
+        "id": "eval-1",
+        "project": "default",
+        "adapter": ADAPTER,
+        "heldout_file": HELDOUT,
+        "training_file": TRAINING,
+        "policy": {},
+        "status": EvaluationStatus.QUEUED,
+        "created_at": 1,
+    }
+    return Evaluation(**(values | changes))
+
+
+def answer_row(evaluation_id: str, number: int, output: str, arm: str = "base") -> EvaluationRow:
+    """Return an answer without scores."""
+    return EvaluationRow(evaluation_id=evaluation_id, arm=arm, row=number, output=output, scores={})
+
+
+@asynccontextmanager
+async def runner(
+    service: FakeService,
+    store: Store,
+    settings: Settings,
+    *,
+    suites_dir: Path | None = None,
+    judge_url: str | None = None,
+    **limits: Any,
+) -> AsyncIterator[Runner]:
+    """Yield a runner that asks a fake service."""
+    settings.evals_key_file.parent.mkdir(parents=True, exist_ok=True)
+    settings.evals_key_file.write_text(KEY)
+    chosen = Limits(**{"max_model_len": 500, "concurrency": 8, **limits})
+    async with serving(service) as url, aiohttp.ClientSession() as session:
+        patience = Patience(
+            deadline_seconds=5,
+            missing_seconds=0.05,
+            first_pause_seconds=0.01,
+            longest_pause_seconds=0.02,
+        )
+        client = Client(
+            session,
+            url=url,
+            key_file=settings.evals_key_file,
+            concurrency=chosen.concurrency,
+            patience=patience,
+        )
+        blobs = Blobs(settings.files_dir)
+        yield Runner(
+            store,
+            client,
+            blobs,
+            CharTokenizer(),
+            limits=chosen,
+            suites_dir=suites_dir,
+            judge=None if judge_url is None else _judge(session, store, judge_url),
+        )
+
+
+def _judge(session: aiohttp.ClientSession, store: Store, url: str) -> Judge:
+    endpoint = Endpoint(url=url, model="judge-1", key=JUDGE_KEY, pause_seconds=0.01)
+    return Judge(session, store, endpoint)
 
 
 async def until(holds: Callable[[], Awaitable[bool]], seconds: float = 10) -> None:

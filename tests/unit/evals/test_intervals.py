@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from statsmodels.stats.multitest import multipletests
 
 from evals import intervals
 from evals.intervals import Pairs
@@ -128,20 +129,45 @@ def test_sign_flip_is_exact_for_few_rows() -> None:
 
 def test_holm_adjusts() -> None:
     """Holm multiplies the smallest of three p-values by three, and keeps their order."""
-    assert intervals.holm([0.01, 0.04, 0.03], 0.05) == pytest.approx([0.03, 0.06, 0.06])
+    assert intervals.holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+
+
+def test_holm_is_statsmodels() -> None:
+    """Twenty p-values, ties among them, are adjusted as the library does."""
+    drawn = [round(float(value), 2) for value in np.random.default_rng(9).random(20) ** 3]
+    assert intervals.holm(drawn) == pytest.approx(multipletests(drawn, method="holm")[1])
 
 
 def test_holm_of_nothing() -> None:
     """A family without a test is empty."""
-    assert intervals.holm([], 0.05) == []
+    assert intervals.holm([]) == []
 
 
-def test_planning_reference() -> None:
-    """A variance of 1/9 and an effect of 0.03 need 969 rows at 80 % power."""
-    assert intervals.rows_needed(1 / 9, 0.03, 0.05) == 969
+def test_benjamini_hochberg_reference() -> None:
+    """The k-th smallest of m p-values is multiplied by m / k, and their order is kept."""
+    found = intervals.benjamini_hochberg([0.01, 0.04, 0.03, 0.5])
+    assert found == pytest.approx([0.04, 0.16 / 3, 0.16 / 3, 0.5])
 
 
-@pytest.mark.parametrize(("variance", "effect"), [(0.0, 0.1), (0.1, 0.0)])
-def test_planning_without_spread_or_effect(variance: float, effect: float) -> None:
-    """Without spread or distance no number of rows can be computed."""
-    assert intervals.rows_needed(variance, effect, 0.05) is None
+def test_benjamini_hochberg_of_nothing() -> None:
+    """No segment, nothing to correct."""
+    assert intervals.benjamini_hochberg([]) == []
+
+
+def test_independent_shares_have_newcombes_interval() -> None:
+    """Two Wilson intervals of 56/70 and 48/80 combine to Newcombe's (0.0524, 0.3339).
+
+    Source: Newcombe, Statistics in Medicine 17 (1998) 873, method 10, example (a).
+    """
+    found = intervals.independent_difference(
+        intervals.proportion(56, 70, 0.05), intervals.proportion(48, 80, 0.05)
+    )
+    assert [found.low, found.high] == pytest.approx([0.0524, 0.3339], abs=5e-5)
+
+
+def test_a_difference_needs_both_sides() -> None:
+    """Without rows on a side there is no difference; with one row there is no interval."""
+    one, many = intervals.mean([0.5], 0.05, seed=0), intervals.proportion(3, 5, 0.05)
+    unknown = intervals.independent_difference(intervals.nothing(), many)
+    assert (unknown.mean, unknown.low) == (None, None)
+    assert intervals.independent_difference(one, many).low is None

@@ -1,23 +1,18 @@
 """One evaluation against a fake service and a real store."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-import aiohttp
 import pytest
 
-from evals.client import Client, Patience
 from evals.results import Results
-from evals.runner import Limits, Runner
 from registry.blobs import Blobs
 from registry.errors import NotFound
 from registry.records import AdapterVersion, Evaluation, Verdict
 from registry.settings import Settings
 from registry.store import Store
-from tests.fakes.char_tokenizer import CharTokenizer
-from tests.fakes.fake_service import KEY, FakeService, serving
+from tests.fakes.fake_service import FakeService
 from tests.unit.evals import setting
 
 ROWS = 40
@@ -42,37 +37,12 @@ async def evaluation(store: Store, settings: Settings) -> Evaluation:
     return await setting.add_evaluation(store)
 
 
-@asynccontextmanager
-async def _runner(
-    service: FakeService, store: Store, settings: Settings, **limits: Any
-) -> AsyncIterator[Runner]:
-    settings.evals_key_file.parent.mkdir(parents=True, exist_ok=True)
-    settings.evals_key_file.write_text(KEY)
-    chosen = Limits(**{"max_model_len": 500, "concurrency": 8, **limits})
-    async with serving(service) as url, aiohttp.ClientSession() as session:
-        patience = Patience(
-            deadline_seconds=5,
-            missing_seconds=0.05,
-            first_pause_seconds=0.01,
-            longest_pause_seconds=0.02,
-        )
-        client = Client(
-            session,
-            url=url,
-            key_file=settings.evals_key_file,
-            concurrency=chosen.concurrency,
-            patience=patience,
-        )
-        blobs = Blobs(settings.files_dir)
-        yield Runner(store, client, blobs, CharTokenizer(), limits=chosen)
-
-
 @pytest.fixture
 def run(store: Store, settings: Settings, evaluation: Evaluation, adapter: AdapterVersion) -> Run:
     """Return a function that runs the evaluation against a fake."""
 
     async def work(service: FakeService) -> Results:
-        async with _runner(service, store, settings) as runner:
+        async with setting.runner(service, store, settings) as runner:
             return await runner.run(evaluation, adapter)
 
     return work
@@ -140,7 +110,7 @@ async def test_a_stopped_run_repeats_no_finished_row(
     async def some_are_stored() -> bool:
         return len(await store.evaluations.rows(evaluation.id)) >= 20
 
-    async with _runner(service, store, settings) as runner:
+    async with setting.runner(service, store, settings) as runner:
         async with asyncio.TaskGroup() as tg:
             task = tg.create_task(runner.run(evaluation, adapter))
             await setting.until(some_are_stored)
@@ -169,7 +139,7 @@ async def test_an_outage_costs_no_row(
 ) -> None:
     """A service that is down for a while, and comes back, leaves no row unscored."""
     service = _good(down=True)
-    async with _runner(service, store, settings) as runner, asyncio.TaskGroup() as tg:
+    async with setting.runner(service, store, settings) as runner, asyncio.TaskGroup() as tg:
         task = tg.create_task(runner.run(evaluation, adapter))
         await asyncio.sleep(0.3)
         service.down = False
@@ -204,7 +174,7 @@ async def test_requests_are_bounded(
 ) -> None:
     """There are never more requests in flight than the settings allow."""
     service = _good(seconds=0.002)
-    async with _runner(service, store, settings, concurrency=3) as runner:
+    async with setting.runner(service, store, settings, concurrency=3) as runner:
         await runner.run(evaluation, adapter)
     assert service.most_in_flight <= 3
 
@@ -227,7 +197,7 @@ async def test_completion_rows(store: Store, settings: Settings, adapter: Adapte
     def speak(model: str, prompt: str) -> str:
         return prompt.rsplit(maxsplit=1)[-1].strip("=") if model == setting.ADAPTER else "?"
 
-    async with _runner(FakeService(speak=speak), store, settings) as runner:
+    async with setting.runner(FakeService(speak=speak), store, settings) as runner:
         results = await runner.run(evaluation, adapter)
     assert results.decision.verdict == Verdict.GO
     assert "json_valid" not in results.content["metric_kinds"]
@@ -254,7 +224,7 @@ async def test_without_examples_there_are_two_arms(
     if training is not None:
         await setting.add_file(store, settings, setting.TRAINING, map(setting.row, training))
     evaluation = await setting.add_evaluation(store, **policy)
-    async with _runner(_good(), store, settings) as runner:
+    async with setting.runner(_good(), store, settings) as runner:
         results = await runner.run(evaluation, adapter)
     assert set(results.content["arms"]) == {"base", "adapter"}
     assert why in results.decision.reasons[-1]
@@ -265,7 +235,7 @@ async def test_max_rows_is_kept(store: Store, settings: Settings, adapter: Adapt
     await setting.add_file(store, settings, setting.HELDOUT, map(setting.row, range(100)))
     evaluation = await setting.add_evaluation(store, max_rows=35)
     service = _good()
-    async with _runner(service, store, settings) as runner:
+    async with setting.runner(service, store, settings) as runner:
         results = await runner.run(evaluation, adapter)
     assert results.content["rows"] == 35
     assert sum(service.asked.values()) == 35 * 2 * CALLS
@@ -278,6 +248,6 @@ async def test_a_missing_heldout_file_ends_the_run(
     await setting.add_file(store, settings, setting.HELDOUT, [setting.row(1)])
     Blobs(settings.files_dir).delete(setting.HELDOUT)
     evaluation = await setting.add_evaluation(store)
-    async with _runner(_good(), store, settings) as runner:
+    async with setting.runner(_good(), store, settings) as runner:
         with pytest.raises(NotFound, match="file content"):
             await runner.run(evaluation, adapter)

@@ -158,3 +158,15 @@ def test_no_depth_breaks_the_validation() -> None:
         nested = b'{"a":1,"a":' + b"[" * depth + b"]" * depth + b"}"
         with pytest.raises(InvalidData):
             parse_row(1, nested)
+
+
+def test_a_row_may_say_where_it_belongs() -> None:
+    """Cluster and segment are names; a number is taken for one."""
+    row = parse_row(1, b'{"prompt":"a","completion":"b","cluster":7,"segment":"x","canary":true}')
+    assert (row.cluster, row.segment, row.canary) == ("7", "x", True)
+
+
+def test_a_place_that_is_no_name_is_a_fault() -> None:
+    """The line and the field are named."""
+    (fault,) = faults_of(b'{"prompt":"a","completion":"b","segment":["x"]}\n')
+    assert fault.startswith("line 1: 'segment' is not a text.")

@@ -14,6 +14,8 @@ EXAMPLES = [
     errors.InUse("file", "file-1", "ftjob-1"),
     errors.NotPromotable("ft:a", None),
     errors.NotPromotable("ft:a", "no_go"),
+    errors.NotPromotable("ft:a", "go", "The policy changed."),
+    errors.PolicyUnusable("policy.yaml", "It is not YAML."),
     errors.Invalid("bad", "model", "code"),
     errors.InvalidData((DataFault(3, "Odd.", "Mend it."),), more=True),
     errors.Unauthenticated("no key"),

@@ -37,6 +37,7 @@ PLACES = (
     "/v1/adapters/{}",
     "/v1/deployments/{}",
     "/v1/evaluations/{}",
+    "/v1/evaluations/{}/report.html",
     "/v1/interactions/{}",
     "/{}",
 )

@@ -27,7 +27,7 @@ CSV = b"question,answer\n" + b"".join(
 
 def reports(settings: Settings, file_id: str) -> list[Path]:
     """Return the reports that are kept about a file."""
-    return list((settings.reports_dir / file_id).glob("*.json"))
+    return list((settings.file_reports_dir / file_id).glob("*.json"))
 
 
 async def get(client: httpx.AsyncClient, path: str) -> dict[str, Any]:
@@ -61,7 +61,7 @@ async def test_a_report_is_made_once_and_kept(
 
 async def test_reports_of_files_that_are_gone_are_swept(settings: Settings) -> None:
     """A deletion that a crash cut short is finished at the next start."""
-    orphan = settings.reports_dir / "file-gone" / "report.json"
+    orphan = settings.file_reports_dir / "file-gone" / "report.json"
     orphan.parent.mkdir(parents=True)
     orphan.write_text("{}")
     async with running(settings):

@@ -166,7 +166,7 @@ async def send(client: httpx.AsyncClient, own: Names, reach: Reach, name: str) -
     given = {
         parameter: own.get(str(value).strip("{}"), value) if isinstance(value, str) else value
         for parameter, value in reach.rest.items()
-    } | {reach.parameter: [name] if reach.parameter == "part_ids" else name}
+    } | {reach.parameter: [name] if reach.is_list else name}
     places = {parameter: value for parameter, value in given.items() if f"{{{parameter}}}" in path}
     rest = {parameter: value for parameter, value in given.items() if parameter not in places}
     url = path.format(**places)

@@ -1,0 +1,195 @@
+"""The reports: a page, a table and a document, made of hostile words too."""
+
+import csv
+import io
+import json
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+
+from evals.report.document import as_json
+from evals.report.drawing import Interval, Line, forest, lines
+from evals.report.facts import Facts, losses_of
+from evals.report.page import as_html
+from evals.report.table import as_csv
+from evals.reporting import Reporter
+from evals.results import Results
+from registry.records import AdapterVersion, Evaluation, JobEvent
+from registry.reports import ReportFormat, report_path
+from registry.settings import Settings
+from registry.store import Store
+from tests.fakes.fake_service import FakeService
+from tests.unit.evals import setting
+
+EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
+VOID = frozenset({"meta", "img", "br", "hr", "link", "input", "circle", "line", "polyline"})
+
+
+class Strict(HTMLParser):
+    """Refuses tags that do not close in order, and collects what a page could fetch or run."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.seen: list[str] = []
+        self.reaching: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note a tag."""
+        self.seen.append(tag)
+        for name, value in attrs:
+            if name.startswith("on") or name in {"src", "href", "action", "style"}:
+                self.reaching.append(f"{tag} {name}={value}")
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note a tag that closes itself."""
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        """Close the innermost tag."""
+        assert self.open.pop() == tag
+
+
+@pytest.fixture
+async def adapter(store: Store) -> AdapterVersion:
+    """Return a ready adapter."""
+    return await setting.add_adapter(store)
+
+
+def _rows() -> list[dict[str, Any]]:
+    rows = [setting.row(number) | {"segment": f"half {number % 2}"} for number in range(30)]
+    rows[3]["messages"][0]["content"] = EVIL
+    return rows
+
+
+@pytest.fixture
+async def concluded(
+    store: Store, settings: Settings, adapter: AdapterVersion
+) -> tuple[Evaluation, Results]:
+    """Return an evaluation whose models and rows say what a browser might run."""
+    await setting.add_file(store, settings, setting.HELDOUT, _rows())
+    await setting.add_file(store, settings, setting.TRAINING, map(setting.row, range(1000, 1040)))
+    evaluation = await setting.add_evaluation(store, options={"suites": ["behaviour"]})
+    service = FakeService(
+        speak=lambda model, prompt: (
+            setting.right_if(setting.ADAPTER)(model, prompt) if "ticket" in prompt else EVIL
+        )
+    )
+    async with setting.runner(service, store, settings, concurrency=16) as runner:
+        return evaluation, await runner.run(evaluation, adapter)
+
+
+async def _written(
+    store: Store, settings: Settings, adapter: AdapterVersion, concluded: tuple[Evaluation, Results]
+) -> dict[ReportFormat, bytes]:
+    evaluation, results = concluded
+    reporter = Reporter(store, settings.exam_reports_dir)
+    await reporter.write(evaluation, adapter, results, finished_at=1_700_000_000)
+    return {
+        kind: report_path(settings.exam_reports_dir, evaluation.id, kind).read_bytes()
+        for kind in ReportFormat
+    }
+
+
+async def test_reports_of_one_evaluation(
+    store: Store,
+    settings: Settings,
+    adapter: AdapterVersion,
+    concluded: tuple[Evaluation, Results],
+) -> None:
+    """The page runs and fetches nothing; the table has every answer; the document the figures."""
+    written = await _written(store, settings, adapter, concluded)
+    page = written[ReportFormat.HTML].decode()
+    parser = Strict()
+    parser.feed(page)
+    parser.close()
+    assert parser.open == []
+    assert parser.reaching == []
+    assert not {"script", "img", "link", "iframe", "object"} & set(parser.seen)
+    assert "&lt;script&gt;alert(1)" in page
+    assert "The adapter is better than everything it was compared with." in page
+    assert parser.seen.count("svg") >= 4
+    answers = list(csv.DictReader(io.StringIO(written[ReportFormat.CSV].decode())))
+    assert len(answers) == 30 * 3 + 60 * 2
+    assert {row["segment"] for row in answers if row["suite"] == "heldout"} == {"half 0", "half 1"}
+    document = json.loads(written[ReportFormat.JSON])
+    assert document["evaluation"]["verdict"] == "go"
+    assert document["adapter"]["manifest_sha256"] == "0"
+    assert document["results"] == json.loads(json.dumps(concluded[1].content))
+
+
+async def test_a_report_that_fails_costs_no_verdict(
+    store: Store, settings: Settings, adapter: AdapterVersion
+) -> None:
+    """Results that no page can be made of are named in the log, and nothing is raised."""
+    evaluation = await setting.add_evaluation(store)
+    decision: Any = type("Decision", (), {"verdict": "go"})()
+    reporter = Reporter(store, settings.exam_reports_dir)
+    broken = Results(decision=decision, content={})
+    await reporter.write(evaluation, adapter, broken, finished_at=1)
+    assert not report_path(settings.exam_reports_dir, evaluation.id, ReportFormat.HTML).exists()
+
+
+def _facts(answers: list[Any], adapter: AdapterVersion, evaluation: Evaluation) -> Facts:
+    return Facts(evaluation=evaluation, adapter=adapter, job=None, losses=[], answers=answers)
+
+
+async def test_a_spreadsheet_runs_no_answer(store: Store, adapter: AdapterVersion) -> None:
+    """An answer that looks like a formula is a text; a negative number stays one."""
+    evaluation = await setting.add_evaluation(store)
+    outputs = ["=1+1", "-5", "@x", "plain"]
+    answers = [
+        setting.answer_row(evaluation.id, number, output) for number, output in enumerate(outputs)
+    ]
+    found = csv.DictReader(io.StringIO(as_csv(_facts(answers, adapter, evaluation)).decode()))
+    assert [row["output"] for row in found] == ["'=1+1", "-5", "'@x", "plain"]
+
+
+def _event(step: int, **data: Any) -> JobEvent:
+    return JobEvent(
+        id=f"e{step}", job_id="j", created_at=1, level="info", message="", type="metrics",
+        data={"step": step, **data},
+    )  # fmt: skip
+
+
+def test_curves_come_from_events() -> None:
+    """Events of one step are one point, in the order of the steps; none without a loss."""
+    events = [_event(2, train_loss=0.5), _event(1, train_loss=1), _event(2, valid_loss=0.7)]
+    points = losses_of([*events, _event(3, tokens=1)])
+    assert [(p.step, p.train_loss, p.valid_loss) for p in points] == [
+        (1, 1, None),
+        (2, 0.5, 0.7),
+    ]
+
+
+def test_pictures_escape_labels() -> None:
+    """A label is text, in plots and curves alike."""
+    plot = forest([Interval(label=EVIL, mean=0.0, note=EVIL)], title=EVIL, zero=True)
+    curves = lines([Line(label=EVIL, points=[(0.0, 0.0)], tone="blue")], title=EVIL, x_label=EVIL)
+    for picture in (plot, curves):
+        assert "<script" not in picture
+        assert "<img" not in picture
+
+
+def test_nothing_to_draw_is_no_picture() -> None:
+    """Without a figure there is no plot and no curve."""
+    assert forest([], title="", zero=True) == ""
+    assert lines([Line(label="x", points=[], tone="blue")], title="", x_label="") == ""
+
+
+def test_the_document_needs_no_job(adapter: AdapterVersion) -> None:
+    """An imported adapter has no job, and its report says so."""
+    evaluation = setting.evaluation_record()
+    document = json.loads(as_json(_facts([], adapter, evaluation)))
+    assert (document["job"], document["losses"]) == (None, [])
+
+
+def test_a_page_needs_results(adapter: AdapterVersion) -> None:
+    """A page of nothing is refused instead of drawn empty."""
+    with pytest.raises(KeyError):
+        as_html(_facts([], adapter, setting.evaluation_record()))
