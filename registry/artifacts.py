@@ -5,6 +5,7 @@ It refuses to know how the weights came to be. Layout below the adapter root:
     <directory>/adapter_config.json
     <directory>/adapter_model.safetensors
     <directory>/manifest.json             written last; without it there is no artifact
+    <directory>-full/                     the full checkpoint of a full fine-tuning, likewise
 """
 
 import hashlib
@@ -76,6 +77,11 @@ class Published(Record, frozen=True, kw_only=True):
     """Its folder."""
     manifest_sha256: str
     """Hash of its manifest."""
+
+
+def full_directory(directory: str) -> str:
+    """Return the folder of the full checkpoint that belongs to an adapter's folder."""
+    return f"{directory}-full"
 
 
 def sha256_of(path: Path) -> str:

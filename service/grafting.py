@@ -9,7 +9,7 @@ from pathlib import Path
 
 from anyio import to_thread
 
-from registry.artifacts import MANIFEST, Manifest, sha256_of, verify
+from registry.artifacts import MANIFEST, Manifest, full_directory, sha256_of, verify
 from registry.errors import (
     CorruptArtifact,
     EngineError,
@@ -208,5 +208,6 @@ def _verified(root: Path, manifest_sha256: str) -> Manifest:
 
 
 def _remove(root: Path) -> None:
-    if root.exists():
-        shutil.rmtree(root)
+    for folder in (root.with_name(full_directory(root.name)), root):
+        if folder.exists():
+            shutil.rmtree(folder)

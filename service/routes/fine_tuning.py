@@ -14,7 +14,7 @@ from litestar.openapi.spec import OpenAPIType, Parameter, Schema
 from litestar.params import FromPath, JSONBody
 
 from registry.errors import Invalid, NotFound
-from registry.lifecycle import JobStatus
+from registry.lifecycle import AdapterStatus, JobStatus
 from registry.records import FineTuningJob, Purpose, Scope
 from service.auth import needs
 from service.context import After, Caller, Limit, Parts
@@ -53,6 +53,7 @@ async def create_job(services: Parts, caller: Caller, data: JSONBody[CreateJob])
         random_seed=secrets.randbelow(MAX_SEED),
         now=int(time.time()),
     )
+    await _require_parent(services, job)
     await _require_file(services, job, "training_file", {Purpose.FINE_TUNE})
     await _require_file(services, job, "validation_file", {Purpose.FINE_TUNE, Purpose.EVALS})
     await services.store.jobs.add(job, first_event(job))
@@ -125,6 +126,23 @@ async def list_checkpoints(
     await services.store.jobs.get(job_id, project=caller.project)
     page = await services.store.jobs.checkpoints(job_id, after=after, limit=limit)
     return checkpoint_list(page.data, has_more=page.has_more)
+
+
+async def _require_parent(services: Services, job: FineTuningJob) -> None:
+    """Refuse a job that cannot go on from the version it names."""
+    base_name = services.settings.base_name
+    if job.model == base_name:
+        return
+    version = await services.store.adapters.get(job.model, project=job.project)
+    if version.status not in (AdapterStatus.PUBLISHED, AdapterStatus.READY):
+        message = f"The model '{version.name}' is {version.status}; training cannot go on from it."
+        raise Invalid(message, "model", "model_not_trainable")
+    if version.base_model != base_name:
+        message = (
+            f"The model '{version.name}' belongs to the base model '{version.base_model}', and "
+            f"this server has '{base_name}'."
+        )
+        raise Invalid(message, "model", "model_not_trainable")
 
 
 async def _require_file(
