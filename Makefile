@@ -22,7 +22,7 @@ PURE := registry/chatdata.py registry/lifecycle.py \
 	service/fleet/placement.py \
 	trainer/plan.py evals/compare.py evals/intervals.py evals/verdict.py
 
-.PHONY: help install demo up check test test-stack test-engine unit coverage bench-serving bench-engine bench-swaps clean
+.PHONY: help install demo up check test test-stack test-engine unit coverage bench-serving bench-engine bench-swaps bench-methods clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -77,6 +77,9 @@ bench-engine: $(READY) ## Throughput through the service and without it, on the 
 bench-swaps: $(READY) ## Pauses in streams while versions are promoted, on the real vLLM
 	bash deploy/test-tools.sh
 	$(BIN)/python -m tests.benchmarks.swaps $(BENCH)
+
+bench-methods: $(READY) ## What each training technique learns of the example tickets
+	$(BIN)/python -m tests.benchmarks.methods $(BENCH)
 
 # The peers' requirements are not ours: they never meet in one environment.
 $(PEERS)/.ready: tests/benchmarks/serving/peers.txt deploy/bench-tools.sh

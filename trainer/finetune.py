@@ -1,4 +1,4 @@
-"""The training itself: transformers' Trainer, peft's LoRA, loss only on answers.
+"""The training itself: transformers' Trainer, peft's methods, loss only on answers.
 
 It refuses to know the store, the queue and the process it runs in.
 """
@@ -20,16 +20,19 @@ from trainer.batches import BatchOrder, Example, tokenise
 from trainer.follower import Follower, Report
 from trainer.harvest import gather, history_of
 from trainer.language_model import (
-    add_adapter,
     engine_dtype,
     has_fast_half_precision,
     identity,
-    load_base,
     load_tokenizer,
+    require_same_base,
     save_adapter,
 )
-from trainer.protocol import Notice, Plan, Result
+from trainer.plan import AUTO_BETA
+from trainer.preference import with_reference
+from trainer.preference_trainer import PreferenceTrainer
+from trainer.protocol import DPO, Notice, Plan, Result
 from trainer.run import Material, Schedule
+from trainer.techniques import load_trainable
 from trainer.workplace import Workplace
 
 LIBRARIES = ("torch", "transformers", "peft", "accelerate", "safetensors", "tokenizers")
@@ -56,11 +59,14 @@ def train(plan: Plan, place: Workplace, report: Report) -> Result:
         step = checkpoints.step_of(checkpoint)
         report(Notice(level="info", message=f"Training resumes from step {step}."))
     schedule = run.schedule(plan.hyperparameters, material)
+    require_same_base(plan)
     set_seed(plan.seed)
     is_small = read_shape(plan.base_model).hidden_size < SMALL_HIDDEN_SIZE
     if is_small and has_fast_half_precision():  # float32 is slow enough for two threads to pay
         torch.set_num_threads(1)
-    trainer = _trainer(plan, place, material, schedule)
+    model = load_trainable(plan, place, _attention(max(map(_length, material.training))))
+    material = _referenced(plan, model, material)
+    trainer = _trainer(plan, place, material, schedule, model)
     follower = Follower(plan, place, material, schedule, trainer, report)
     trainer.add_callback(follower)
     trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
@@ -70,10 +76,11 @@ def train(plan: Plan, place: Workplace, report: Report) -> Result:
     return Result(
         versions=gather(
             place,
-            base_model=plan.base_model,
-            examples=material.heldout or material.training,
+            plan=plan,
+            material=material,
             history=history,
             full=full,
+            report=report,
         ),
         history=history,
         trained_tokens=plan.hyperparameters.n_epochs
@@ -103,23 +110,47 @@ def _tokenise(plan: Plan, place: Workplace) -> Material:
     )
 
 
+def _referenced(plan: Plan, model: Any, material: Material) -> Material:  # noqa: ANN401 - transformers ships no types
+    """Return pairs with what the model makes of them before its first step; rows as they are."""
+    if plan.method != DPO:
+        return material
+    if torch.cuda.is_available():
+        model.to("cuda")
+    precise = has_fast_half_precision()
+    training, heldout = (
+        with_reference(model, pairs, material.padding, half_precision=precise)
+        for pairs in (material.training, material.heldout)
+    )
+    return msgspec.structs.replace(material, training=training, heldout=heldout)
+
+
 def _trainer(
-    plan: Plan, place: Workplace, material: Material, schedule: Schedule
+    plan: Plan,
+    place: Workplace,
+    material: Material,
+    schedule: Schedule,
+    model: Any,  # noqa: ANN401 - transformers ships no types
 ) -> AdapterTrainer:
-    lengths = [len(example.input_ids) for example in material.training]
-    base = load_base(plan.base_model, engine_dtype(plan.base_model), _attention(max(lengths)))
-    return AdapterTrainer(
-        order=BatchOrder(
-            lengths,
+    options: dict[str, Any] = {
+        "order": BatchOrder(
+            [example.length for example in material.training],
             batch_size=plan.hyperparameters.batch_size,
             micro_batch_size=schedule.micro_batch_size,
             seed=plan.seed,
         ),
-        padding=material.padding,
-        model=add_adapter(base, plan.hyperparameters),
-        args=_arguments(plan, place, schedule),
-        train_dataset=material.training,
-    )
+        "padding": material.padding,
+        "lora_plus_ratio": plan.options.lora_plus_ratio,
+        "model": model,
+        "args": _arguments(plan, place, schedule),
+        "train_dataset": material.training,
+    }
+    if plan.method == DPO:
+        return PreferenceTrainer(beta=plan.hyperparameters.beta or AUTO_BETA, **options)
+    return AdapterTrainer(**options)
+
+
+def _length(example: Example) -> int:
+    return len(example.input_ids)
 
 
 def _attention(longest: int) -> str:

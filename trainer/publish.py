@@ -7,12 +7,13 @@ import shutil
 import time
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from anyio import to_thread
 
 from registry import artifacts
-from registry.artifacts import Manifest
+from registry.artifacts import Manifest, full_directory
 from registry.blobs import Blobs
 from registry.durable import storage_errors
 from registry.errors import NotFound
@@ -137,6 +138,7 @@ class Publisher:
         )
         directory = job.id if step is None else f"{job.id}-step-{step}"
         staged = _stage(place.root / trained.folder, place.staged / directory)
+        self._publish_full(name, plan, result, trained, place)
         published = artifacts.publish(
             staged, self._settings.adapters_dir / directory, _manifest(name, plan, result, trained)
         )
@@ -148,12 +150,23 @@ class Publisher:
             step=step,
             directory=directory,
             manifest_sha256=published.manifest_sha256,
-            rank=plan.hyperparameters.lora_rank,
+            rank=trained.rank or plan.hyperparameters.lora_rank,
             heldout_file=plan.heldout_file,
             training_file=plan.training_file,
             status=AdapterStatus.PUBLISHED,
             created_at=int(time.time()),
         )
+
+    def _publish_full(
+        self, name: str, plan: Plan, result: Result, trained: TrainedVersion, place: Workplace
+    ) -> None:
+        """Publish the full checkpoint before the adapter whose manifest names it."""
+        if trained.full is None:
+            return
+        directory = full_directory(plan.job_id)
+        staged = _stage(place.root / trained.full, place.staged / directory)
+        manifest = msgspec.structs.replace(_manifest(name, plan, result, trained), probe=[])
+        artifacts.publish(staged, self._settings.adapters_dir / directory, manifest)
 
 
 def _stage(source: Path, staged: Path) -> Path:
@@ -174,7 +187,7 @@ def _manifest(name: str, plan: Plan, result: Result, trained: TrainedVersion) ->
         base_sha256=result.base_sha256,
         training_sha256=plan.training_sha256,
         validation_sha256=plan.heldout_sha256,
-        hyperparameters=chosen | result.settings,
+        hyperparameters=chosen | result.settings | _lineage(plan, trained),
         seed=plan.seed,
         step=trained.step,
         libraries=result.libraries,
@@ -182,6 +195,18 @@ def _manifest(name: str, plan: Plan, result: Result, trained: TrainedVersion) ->
         metrics=trained.metrics,
         created_at=int(time.time()),
     )
+
+
+def _lineage(plan: Plan, trained: TrainedVersion) -> dict[str, Any]:
+    """Return how the weights were made, beyond hyperparameters, and from what."""
+    full = None if trained.full is None else full_directory(plan.job_id)
+    return {
+        "method": plan.method,
+        "training": msgspec.to_builtins(plan.options),
+        "parent": plan.parent,
+        "parent_manifest_sha256": plan.parent_sha256,
+        "full_checkpoint": full,
+    }
 
 
 def _checkpoint(job: FineTuningJob, trained: TrainedVersion, name: str, now: int) -> JobCheckpoint:

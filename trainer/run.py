@@ -48,7 +48,7 @@ def schedule(chosen: Hyperparameters, material: Material) -> Schedule:
     """Return the steps of a run."""
     steps_per_epoch = math.ceil(len(material.training) / chosen.batch_size)
     total_steps = steps_per_epoch * chosen.n_epochs
-    longest = max(len(example.input_ids) for example in material.training)
+    longest = max(example.length for example in material.training)
     return Schedule(
         micro_batch_size=micro_batch_size(chosen.batch_size, longest),
         steps_per_epoch=steps_per_epoch,

@@ -9,6 +9,9 @@ It refuses to know what is in them.
                   checkpoints/          points to resume from
                   epochs/step-<N>/      the adapter after each of the last epochs
                   final/                the adapter at the end
+                  parent/               the adapter whose training goes on, if there is one
+                  plain/                adapters converted to plain LoRA
+                  full/                 the full checkpoint, when every weight trained
                   outcome.json          written last by the child: a result or a failure
                   staged/               copies on their way to the artifact store
 """
@@ -64,6 +67,21 @@ class Workplace:
     def outcome(self) -> Path:
         """What the child says about its end."""
         return self.root / "outcome.json"
+
+    @property
+    def parent(self) -> Path:
+        """The adapter whose training goes on; absent when there is none."""
+        return self.root / "parent"
+
+    @property
+    def plain(self) -> Path:
+        """Adapters that were converted to plain LoRA."""
+        return self.root / "plain"
+
+    @property
+    def full(self) -> Path:
+        """The full checkpoint, when every weight trained."""
+        return self.root / "full"
 
     @property
     def staged(self) -> Path:

@@ -16,7 +16,8 @@ ENGINE = "With a real engine"
 TITLE = """\
 # Benchmarks
 
-Made by `make bench-serving`, `make bench-engine` and `make bench-swaps`; each section has its date.
+Made by `make bench-serving`, `make bench-engine`, `make bench-swaps` and `make bench-methods`; \
+each section has its date.
 
 How to read it. One compiled upstream answers at once; each system forwards to it with one worker, \
 and while one is measured the others are stopped. Graftline runs as a user starts it, with a key \
