@@ -21,7 +21,6 @@ from peft import (
     prepare_model_for_kbit_training,
     set_peft_model_state_dict,
 )
-from peft.tuners.tuners_utils import BaseTunerLayer
 from safetensors.torch import load_file
 from torch import nn
 from transformers import BitsAndBytesConfig
@@ -45,7 +44,7 @@ def load_trainable(plan: Plan, place: Workplace, attention: str = "sdpa") -> Any
     """
     base = _base(plan, attention)
     if place.parent.exists():
-        return _go_on(base, place.parent, plan.options)
+        return _go_on(base, place.parent, plan)
     if plan.options.technique is Technique.FULL:
         return base if plan.options.train_embeddings else _linear_only(base)
     return _with_adapter(base, plan)
@@ -96,25 +95,31 @@ def _linear_only(base: Any) -> Any:  # noqa: ANN401 - transformers ships no type
     return base
 
 
-def _go_on(base: Any, folder: Path, options: TrainingOptions) -> Any:  # noqa: ANN401 - peft ships no types
+def _go_on(base: Any, folder: Path, plan: Plan) -> Any:  # noqa: ANN401 - peft ships no types
     config = LoraConfig.from_pretrained(str(folder))
     config.inference_mode = False
-    config.lora_dropout = options.lora_dropout
+    config.lora_dropout = plan.options.lora_dropout
+    config.base_model_name_or_path = plan.base_model  # else PEFT asks a hub for our name of it
     return PeftModel.from_pretrained(base, str(folder), config=config, is_trainable=True)
 
 
 def _with_adapter(base: Any, plan: Plan) -> Any:  # noqa: ANN401 - peft ships no types
+    _require_linear(base, plan.options)
     try:
-        model = get_peft_model(base, _config(plan.options, plan.hyperparameters))
+        return get_peft_model(base, _config(plan.options, plan.hyperparameters))
     except ValueError as exc:
         raise _unfit(str(exc)) from exc
+
+
+def _require_linear(base: Any, options: TrainingOptions) -> None:  # noqa: ANN401 - transformers ships no types
+    """Refuse listed layers that the engine adapts in no base model: embeddings and the head."""
+    if isinstance(options.target_modules, str):
+        return
     head = base.get_output_embeddings()
-    for name, module in model.named_modules():
-        if isinstance(module, BaseTunerLayer):
-            layer = module.get_base_layer()
-            if not isinstance(layer, nn.Linear) or layer is head:
-                raise _unfit(f"'{name}' is no linear layer that the engine can adapt.")
-    return model
+    for name, module in base.named_modules():
+        is_meant = any(name == end or name.endswith(f".{end}") for end in options.target_modules)
+        if is_meant and (not isinstance(module, nn.Linear) or module is head):
+            raise _unfit(f"'{name}' is no linear layer that the engine can adapt.")
 
 
 def _config(options: TrainingOptions, chosen: Hyperparameters) -> PeftConfig:

@@ -27,8 +27,8 @@ TECHNIQUES: dict[str, dict[str, Any]] = {
 }
 """Requests, by what they try."""
 PROBE = torch.arange(20, 60)[None]
-CLOSE_NATS = 2e-2
-"""Differences by rounding to bfloat16, in which the base model is served."""
+CLOSE_NATS = 1e-3
+"""Differences by rounding in float32."""
 PLAIN = frozenset({"alpha_pattern", "rank_pattern", "target_modules", "use_rslora"})
 
 
