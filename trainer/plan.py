@@ -152,7 +152,7 @@ def base_learning_rate(
     `get_lr` of its cookbook, with p = 0.781 for Llama and 0.0775 for Qwen. It was fitted on widths
     of 2,000 and more, so it is capped at `MAX_AUTO_LEARNING_RATE`.
 
-    What is ours, from runs on small models (docs/lab-log.md): each technique takes what
+    What is ours, and not measured yet (`make bench-methods` would): each technique takes what
     `TECHNIQUE_FACTORS` says of LoRA's rate, and DPO `DPO_SHARE` of its technique's. With LoRA+ the
     rate is A's, and is divided by the root of the ratio, so that the geometric mean of A's and B's
     rates stays the rule's.
