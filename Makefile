@@ -30,7 +30,7 @@ PURE := registry/chatdata.py registry/lifecycle.py \
 	evals/intervals.py evals/limits.py evals/prediction_powered.py evals/sequential.py \
 	evals/verdict.py
 
-.PHONY: help install demo up check test test-stack test-engine unit coverage families bench-serving bench-engine bench-swaps bench-training bench-data clean
+.PHONY: help install demo up check test test-stack test-engine unit coverage families bench-serving bench-engine bench-swaps bench-training bench-data bench-methods clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -99,6 +99,9 @@ build/trl/.ready:
 
 bench-data: $(READY) ## Seconds and memory of the report on 100,000 rows
 	$(BIN)/python -m tests.benchmarks.data_report $(BENCH)
+
+bench-methods: $(READY) ## What each training technique learns of the example tickets
+	$(BIN)/python -m tests.benchmarks.methods $(BENCH)
 
 # The peers' requirements are not ours: they never meet in one environment.
 $(PEERS)/.ready: tests/benchmarks/serving/peers.txt deploy/bench-tools.sh

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from registry import artifacts, signing
-from registry.artifacts import MANIFEST, Manifest, Published, sha256_of
+from registry.artifacts import MANIFEST, Manifest, Published, full_directory, sha256_of
 from registry.durable import storage_errors, sync_directory, sync_tree
 from registry.errors import CorruptArtifact, StoreAway, UntrustedArtifact
 from registry.settings import Settings
@@ -122,6 +122,10 @@ class ArtifactStore:
             OSError: Local files could not be deleted.
             StoreAway: The bucket cannot be written; the next call goes on.
         """
+        for each in (full_directory(directory), directory):
+            self._delete(each)
+
+    def _delete(self, directory: str) -> None:
         self._remove(directory)
         if self._bucket is not None:
             found = [listed.key for listed in self._bucket.below(directory)]

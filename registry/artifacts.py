@@ -7,6 +7,7 @@ It refuses to know how the weights came to be. Layout below the adapter root:
     <directory>/README.md                 the model card
     <directory>/manifest.json             without it there is no artifact
     <directory>/model.sig                 the signature over all the others, where a key is set
+    <directory>-full/                     the full checkpoint of a full fine-tuning, likewise
 """
 
 import hashlib
@@ -91,6 +92,11 @@ class Published(Record, frozen=True, kw_only=True):
     """Its folder."""
     manifest_sha256: str
     """Hash of its manifest."""
+
+
+def full_directory(directory: str) -> str:
+    """Return the folder of the full checkpoint that belongs to an adapter's folder."""
+    return f"{directory}-full"
 
 
 def sha256_of(path: Path) -> str:

@@ -30,6 +30,7 @@ _REMEDIES = {
     b"{": f"{_ONE_OBJECT} An object over several lines must be written on one.",
 }
 _SHAPES = 'Write {"messages": […]} or {"prompt": "…", "completion": "…"} on each line.'
+_SIDES = ("preferred_output", "non_preferred_output")
 
 Content = TypeVar("Content")
 
@@ -64,11 +65,15 @@ class Row(Record, frozen=True, kw_only=True):
     """How an exam scores the answer, where the row says so; checked by the exam."""
     canary: bool = False
     """Whether it was planted to see what a model memorises."""
+    rejected: list[dict[str, Any]] | None = None
+    """The worse answer, when the row is a preference; `messages` end with the better one."""
 
     @property
     def digest(self) -> str:
         """Hash of the content, without the line number."""
-        content = (self.messages, self.tools, self.prompt, self.completion)
+        content: tuple[object, ...] = (self.messages, self.tools, self.prompt, self.completion)
+        if self.rejected is not None:
+            content += (self.rejected,)
         return sha256(msgspec.json.encode(content, order="sorted")).hexdigest()
 
     @property
@@ -199,6 +204,10 @@ def row_from(number: int, value: dict[str, Any]) -> Row:
                 completion=value["completion"],
                 **_annotations(value),
             )
+    elif any(side in value for side in _SIDES):
+        faults = list(_preference_faults(number, value))
+        if not faults:
+            return _preference(number, value)
     else:
         keys = ", ".join(name[:_MAX_SHOWN] for name in sorted(value)[:5]) or "no keys"
         faults = [DataFault(number, f"The row has {keys}.", _SHAPES)]
@@ -332,3 +341,44 @@ def _message_faults(number: int, index: int, message: object) -> Iterator[DataFa
 
 def _is_list_of_objects(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(item, dict) for item in value)
+
+
+def _preference(number: int, value: dict[str, Any]) -> Row:
+    asked = value["input"]
+    return Row(
+        line=number,
+        messages=[*asked["messages"], *value["preferred_output"]],
+        tools=asked.get("tools"),
+        rejected=value["non_preferred_output"],
+    )
+
+
+def _preference_faults(number: int, value: dict[str, Any]) -> Iterator[DataFault]:
+    asked = value.get("input")
+    if not isinstance(asked, dict) or not isinstance(asked.get("messages"), list):
+        remedy = 'Write {"messages": […]}, and "tools" if there are any.'
+        yield DataFault(number, "'input' has no list of messages.", remedy)
+        return
+    sides = [value.get(name) for name in _SIDES]
+    for name, side in zip(_SIDES, sides, strict=True):
+        if not isinstance(side, list) or len(side) != 1 or not _is_answer(side[0]):
+            remedy = 'Write [{"role": "assistant", "content": "…"}].'
+            yield DataFault(number, f"'{name}' is not one assistant message.", remedy)
+            return
+        messages = [*asked["messages"], *side]
+        for fault in _conversation_faults(number, {"messages": messages, **_tools_of(asked)}):
+            yield DataFault(number, f"With '{name}': {fault.message}", fault.remedy)
+    if not asked["messages"] or _is_answer(asked["messages"][-1]):
+        remedy = "End the input with what the answers reply to."
+        yield DataFault(number, "'input' is empty or ends with an assistant message.", remedy)
+    if sides[0] == sides[1]:
+        remedy = "Write two different answers, or drop the row."
+        yield DataFault(number, "Both outputs are the same.", remedy)
+
+
+def _tools_of(asked: dict[str, Any]) -> dict[str, Any]:
+    return {"tools": asked["tools"]} if "tools" in asked else {}
+
+
+def _is_answer(message: object) -> bool:
+    return isinstance(message, dict) and message.get("role") == "assistant"

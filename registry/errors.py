@@ -360,10 +360,8 @@ class UntrustedArtifact(CorruptArtifact):
     """A version carries no signature, or none that the verification key fits."""
 
     def __str__(self) -> str:
-        return (
-            f"The artifact {self.path} is refused: {self.reason}. GRAFTLINE_VERIFICATION_KEY must "
-            "be the public half of the key that signs (GRAFTLINE_SIGNING_KEY)."
-        )
+        remedy = "GRAFTLINE_VERIFICATION_KEY must be the public half of GRAFTLINE_SIGNING_KEY."
+        return f"The artifact {self.path} is refused: {self.reason}. {remedy}"
 
 
 class StorageFull(ArtifactError):

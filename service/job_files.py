@@ -1,9 +1,10 @@
-"""Whether the files that a job names are there and fit.
+"""Whether the files, and the earlier version, that a job names are there and fit.
 
 It refuses to know what is in them.
 """
 
 from registry.errors import Invalid, NotFound
+from registry.lifecycle import AdapterStatus
 from registry.records import DataFile, FineTuningJob, Purpose
 from registry.store import Store
 
@@ -38,3 +39,24 @@ async def require_file(
         message = f"The file '{file.id}' has the purpose '{file.purpose}', not {wanted}."
         raise Invalid(message, param)
     return file
+
+
+async def require_parent(store: Store, job: FineTuningJob, base_name: str) -> None:
+    """Make sure that a job can go on from the version it names.
+
+    Raises:
+        NotFound: The project has no such version.
+        Invalid: Training cannot go on from it.
+    """
+    if job.model == base_name:
+        return
+    version = await store.adapters.get(job.model, project=job.project)
+    if version.status not in (AdapterStatus.PUBLISHED, AdapterStatus.READY):
+        message = f"The model '{version.name}' is {version.status}; training cannot go on from it."
+        raise Invalid(message, "model", "model_not_trainable")
+    if version.base_model != base_name:
+        message = (
+            f"The model '{version.name}' belongs to the base model '{version.base_model}', and "
+            f"this server has '{base_name}'."
+        )
+        raise Invalid(message, "model", "model_not_trainable")

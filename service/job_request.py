@@ -14,8 +14,8 @@ from registry.identifiers import new_id
 from registry.lifecycle import JobStatus
 from registry.records import FineTuningJob, JobEvent
 from registry.reporting import read_integrations
-from registry.training_options import read_options
-from service.wire.fine_tuning import CreateJob, Hyperparameters
+from registry.training_options import check_continuation, read_options
+from service.wire.fine_tuning import CreateJob, Hyperparameters, PreferenceHyperparameters
 
 MAX_SEED = 2**31 - 1
 """Largest seed; the trainer's libraries take no larger one."""
@@ -29,6 +29,11 @@ _RANGES: Mapping[str, tuple[float, float]] = {
     "learning_rate": (_TINY, 1),
     "lora_rank": (1, 512),
     "lora_alpha": (1, 1024),
+    "beta": (_TINY, 10),
+}
+_METHODS: Mapping[str, type[Hyperparameters]] = {
+    "supervised": Hyperparameters,
+    "dpo": PreferenceHyperparameters,
 }
 
 
@@ -40,17 +45,19 @@ def new_job(
     Args:
         request: What the client asked for.
         project: The caller's project.
-        base_name: The one model that can be trained.
+        base_name: The model that can be trained, besides earlier versions of the project.
         random_seed: Taken when the request names no seed.
         now: Unix time in seconds.
 
     Raises:
-        NotFound: The model is not the base model.
+        NotFound: The model is neither the base model nor named like a version of it.
         Invalid: A parameter is out of range, or asks for what there is not.
     """
-    if request.model != base_name:
+    continues = request.model != base_name
+    if continues and not request.model.startswith("ft:"):
         raise NotFound("model", request.model)
-    hyperparameters = msgspec.to_builtins(_hyperparameters(request))
+    kind = _kind(request)
+    hyperparameters = msgspec.to_builtins(_hyperparameters(request, kind))
     return FineTuningJob(
         id=new_id("ftjob"),
         project=project,
@@ -59,10 +66,10 @@ def new_job(
         validation_file=request.validation_file,
         suffix=checked_suffix(request.suffix),
         seed=random_seed if request.seed is None else _seed(request.seed),
-        method=_supervised(hyperparameters),
+        method={"type": kind, kind: {"hyperparameters": hyperparameters}},
         hyperparameters=hyperparameters,
         metadata=_metadata(request.metadata or {}),
-        training=_training(request.training or {}),
+        training=_training(request.training or {}, continues=continues),
         integrations=msgspec.to_builtins(read_integrations(request.integrations or [])),
         status=JobStatus.VALIDATING_FILES,
         created_at=now,
@@ -94,23 +101,23 @@ def checked_suffix(suffix: str | None) -> str | None:
     return suffix
 
 
-def _supervised(hyperparameters: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "supervised", "supervised": {"hyperparameters": hyperparameters}}
+def _kind(request: CreateJob) -> str:
+    kind = "supervised" if request.method is None else request.method.type
+    if kind not in _METHODS:
+        known = " or ".join(f"'{name}'" for name in _METHODS)
+        message = f"The method '{kind[:64]}' is not supported; use {known}."
+        raise Invalid(message, "method.type", "unsupported_method")
+    return kind
 
 
-def _hyperparameters(request: CreateJob) -> Hyperparameters:
+def _hyperparameters(request: CreateJob, kind: str) -> Hyperparameters:
     chosen, where = request.hyperparameters, "hyperparameters"
-    if request.method is not None:
-        if request.method.type != "supervised":
-            kind = request.method.type[:64]
-            message = f"The method '{kind}' is not supported yet; use 'supervised'."
-            raise Invalid(message, "method.type", "unsupported_method")
-        if request.method.supervised and request.method.supervised.hyperparameters:
-            chosen = request.method.supervised.hyperparameters
-            where = "method.supervised.hyperparameters"
-    chosen = chosen or Hyperparameters()
+    asked = None if request.method is None else getattr(request.method, kind)
+    if asked is not None and asked.hyperparameters is not None:
+        chosen, where = asked.hyperparameters, f"method.{kind}.hyperparameters"
+    chosen = chosen or _METHODS[kind]()
     for name, (low, high) in _RANGES.items():
-        value = getattr(chosen, name)
+        value = getattr(chosen, name, msgspec.UNSET)
         if value is msgspec.UNSET or value == "auto" or low <= value <= high:
             continue
         floor = "above 0" if low == _TINY else f"at least {low}"
@@ -120,8 +127,10 @@ def _hyperparameters(request: CreateJob) -> Hyperparameters:
     return chosen
 
 
-def _training(requested: dict[str, Any]) -> dict[str, Any]:
-    read_options(requested)
+def _training(requested: dict[str, Any], *, continues: bool) -> dict[str, Any]:
+    options = read_options(requested)
+    if continues:
+        check_continuation(options)
     return requested
 
 

@@ -4,18 +4,20 @@ It refuses to know why the order is what it is.
 """
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
 from accelerate.data_loader import prepare_data_loader
+from peft import PeftModel
+from peft.optimizers import create_loraplus_optimizer
 from torch.utils.data import DataLoader
 from transformers import PrinterCallback, Trainer
 
 from registry.records import Record
 from trainer.batches import NO_LOSS, BatchOrder, Example
-from trainer.measuring import TokenLoss, packed_tensors, tensors
+from trainer.measuring import Measured, TokenLoss, measure, packed_tensors, tensors
 from trainer.packing import lay_out
 
 
@@ -35,23 +37,30 @@ class AdapterTrainer(Trainer):  # type: ignore[misc]  # transformers ships no ty
     number may differ from step to step, and a run may change it when it resumes.
     """
 
+    accuracy_name = "mean_token_accuracy"
+    """What the accuracy in the log is called in events."""
+
     def __init__(
         self,
         *,
         order: BatchOrder,
         padding: int,
         layout: Layout,
+        objective: Any = None,  # noqa: ANN401 - a loss as transformers calls it
+        lora_plus_ratio: float | None = None,
         **options: Any,  # noqa: ANN401 - transformers ships no types
     ) -> None:
         self._loss = TokenLoss()
-        super().__init__(compute_loss_func=self._loss, **options)
+        self._lora_plus_ratio = lora_plus_ratio
+        super().__init__(compute_loss_func=objective or self._loss, **options)
         self.remove_callback(PrinterCallback)
         self._order = order
         self._padding = padding
         self.layout = layout
         """How a step's rows go through the model."""
-        self._lengths = [len(example.input_ids) for example in self.train_dataset]
-        forward = inspect.signature(self.model.get_base_model().forward)
+        self._lengths = [example.length for example in self.train_dataset]
+        inner = self.model.get_base_model() if isinstance(self.model, PeftModel) else self.model
+        forward = inspect.signature(inner.forward)
         self._picks_positions = "logits_to_keep" in forward.parameters
         self.tokens_seen = 0
         """Tokens fed to the model since this process began, by all processes, padding excluded."""
@@ -96,8 +105,30 @@ class AdapterTrainer(Trainer):  # type: ignore[misc]  # transformers ships no ty
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Add the token accuracy to a line of losses."""
         if "loss" in logs:
-            logs["accuracy"] = self._loss.take_accuracy()
+            logs.update(self._taken())
         super().log(logs, start_time)
+
+    def measure(self, examples: Sequence[Example]) -> Measured:
+        """Return loss and accuracy on held-out rows."""
+        return measure(self.model, examples, self._padding)
+
+    def create_optimizer(self, model: Any = None) -> Any:  # noqa: ANN401 - transformers ships no types
+        """Return the optimiser; with LoRA+ the matrices B learn faster than A."""
+        if self._lora_plus_ratio is None:
+            return super().create_optimizer(model)
+        kind, options = self.get_optimizer_cls_and_kwargs(self.args, self.model)
+        rate = options.pop("lr")
+        self.optimizer = create_loraplus_optimizer(
+            self.model, kind, lr=rate, loraplus_lr_ratio=self._lora_plus_ratio, **options
+        )
+        return self.optimizer
+
+    def _taken(self) -> Mapping[str, float]:
+        return {"accuracy": self._loss.take_accuracy()}
+
+    def _weight(self, example: Example) -> int:
+        """Return how much an example counts in the mean loss of a step: by its targets."""
+        return example.targets
 
     def _waits(self, model: Any) -> AbstractContextManager[None]:  # noqa: ANN401 - transformers ships no types
         """Return a block in which the processes do not exchange gradients yet."""
@@ -116,7 +147,7 @@ class AdapterTrainer(Trainer):  # type: ignore[misc]  # transformers ships no ty
                 self._batch([[self._example(row, is_spare) for row in part] for part in batch])
                 for batch in batches
             ],
-            "targets": sum(self.train_dataset[row].targets for row in rows),
+            "targets": sum(self._weight(self.train_dataset[row]) for row in rows),
             "tokens": sum(self._lengths[row] for row in rows),
         }
 

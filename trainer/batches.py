@@ -7,6 +7,7 @@ import math
 import random
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
+from typing import Any
 
 from jinja2 import TemplateError
 
@@ -36,6 +37,31 @@ class Example(Record, frozen=True, kw_only=True):
     def targets(self) -> int:
         """Tokens that carry loss."""
         return sum(label != NO_LOSS for label in self.labels)
+
+    @property
+    def length(self) -> int:
+        """Tokens that go through the model, its padding to equal rows included."""
+        return len(self.input_ids)
+
+
+class Preference(Example, frozen=True, kw_only=True):
+    """Two tokenised answers to the same; the example itself is the better one."""
+
+    rejected: Example
+    """The worse one."""
+    reference: list[float] | None = None
+    """Log-probability, in nats, of the better and the worse answer before the first step."""
+
+    @property
+    def targets(self) -> int:
+        """Tokens that carry loss in both answers; 0 when one of them has none."""
+        better, worse = super().targets, self.rejected.targets
+        return better + worse if better and worse else 0
+
+    @property
+    def length(self) -> int:
+        """Tokens that go through the model for both answers."""
+        return 2 * max(len(self.input_ids), len(self.rejected.input_ids))
 
 
 class Tokenised(Record, frozen=True, kw_only=True):
@@ -88,7 +114,7 @@ def tokenise(
         if not example.targets:
             dropped.append(row.line)
             continue
-        if len(example.input_ids) < len(whole.input_ids):
+        if example.length < whole.length:
             cut.append(row.line)
         examples.append(example)
     if refused or not examples:
@@ -166,6 +192,28 @@ class BatchOrder:
 
 
 def _example(tokenizer: Tokenizer, row: Row) -> Example:
+    if row.rejected is None:
+        return _rendered(tokenizer, row)
+    before = [_unweighted(message) for message in (row.messages or [])[:-1]]
+    better = _rendered(tokenizer, _with_answer(row, before, (row.messages or [])[-1:]))
+    return Preference(
+        input_ids=better.input_ids,
+        labels=better.labels,
+        rejected=_rendered(tokenizer, _with_answer(row, before, row.rejected)),
+    )
+
+
+def _with_answer(row: Row, before: list[dict[str, Any]], answer: list[dict[str, Any]]) -> Row:
+    messages = [*before, *({**message, "weight": 1} for message in answer)]
+    return Row(line=row.line, messages=messages, tools=row.tools)
+
+
+def _unweighted(message: dict[str, Any]) -> dict[str, Any]:
+    """Return a message of the input, of which nothing is compared."""
+    return {**message, "weight": 0} if message["role"] == "assistant" else message
+
+
+def _rendered(tokenizer: Tokenizer, row: Row) -> Example:
     rendered = render(tokenizer, row)
     labels = [
         token if carries else NO_LOSS
@@ -180,7 +228,11 @@ def _joined(parts: Iterable[Iterable[int]]) -> list[int]:
 
 
 def _cut(example: Example, max_length: int) -> Example:
-    return Example(input_ids=example.input_ids[:max_length], labels=example.labels[:max_length])
+    ids, labels = example.input_ids[:max_length], example.labels[:max_length]
+    if isinstance(example, Preference):
+        rejected = _cut(example.rejected, max_length)
+        return Preference(input_ids=ids, labels=labels, rejected=rejected)
+    return Example(input_ids=ids, labels=labels)
 
 
 def _unusable(kind: str, refused: list[str], max_length: int) -> TrainingFailed:

@@ -1,4 +1,4 @@
-"""The training itself: transformers' Trainer, peft's LoRA, loss only on answers.
+"""The training itself: transformers' Trainer, peft's methods, loss only on answers.
 
 It refuses to know the store, the queue and the process it runs in.
 """
@@ -25,17 +25,20 @@ from trainer.demand import attention_for, footprint_for
 from trainer.follower import Exhausted, Follower, Report
 from trainer.harvest import gather, history_of
 from trainer.language_model import (
-    add_adapter,
     engine_dtype,
     has_fast_half_precision,
     identity,
-    load_base,
     load_tokenizer,
+    require_same_base,
     save_adapter,
 )
-from trainer.protocol import Notice, Plan, Result
+from trainer.plan import AUTO_BETA
+from trainer.preference import with_reference
+from trainer.preference_trainer import PreferenceTrainer
+from trainer.protocol import DPO, Notice, Plan, Result
 from trainer.run import Material, Schedule
 from trainer.stopping import Stopped, Stopping
+from trainer.techniques import load_trainable
 from trainer.workplace import Workplace
 
 LIBRARIES = (
@@ -72,11 +75,14 @@ def train(plan: Plan, place: Workplace, report: Report, stopping: Stopping) -> R
         step = checkpoints.step_of(checkpoint)
         report(Notice(level="info", message=f"Training resumes from step {step}."))
     schedule = run.schedule(plan.hyperparameters, material)
+    require_same_base(plan)
     set_seed(plan.seed)
     is_small = read_shape(plan.base_model).hidden_size < SMALL_HIDDEN_SIZE
     if is_small and has_fast_half_precision():  # float32 is slow enough for two threads to pay
         torch.set_num_threads(1)
-    trainer = _trainer(plan, place, material, schedule)
+    model = load_trainable(plan, place, attention_for(max(map(_longest, material.training))))
+    material = _referenced(plan, model, material)
+    trainer = _trainer(plan, place, material, schedule, model)
     follower = Follower(
         plan=plan,
         place=place,
@@ -90,7 +96,7 @@ def train(plan: Plan, place: Workplace, report: Report, stopping: Stopping) -> R
     _run(trainer, checkpoint, stopping)
     if not trainer.is_world_process_zero():
         return None
-    return _result(plan, place, material, schedule, trainer, follower)
+    return _result(plan, place, material, schedule, trainer, follower, report)
 
 
 def _run(trainer: AdapterTrainer, checkpoint: Path | None, stopping: Stopping) -> None:
@@ -110,6 +116,7 @@ def _result(
     schedule: Schedule,
     trainer: AdapterTrainer,
     follower: Follower,
+    report: Report,
 ) -> Result:
     step = follower.settle()
     full = follower.measure_all()
@@ -119,11 +126,12 @@ def _result(
     return Result(
         versions=gather(
             place,
-            base_model=plan.base_model,
-            examples=material.heldout or material.training,
+            plan=plan,
+            material=material,
             history=history,
             full=full,
             step=step,
+            report=report,
         ),
         history=history,
         trained_tokens=passes * sum(example.targets for example in material.training),
@@ -153,21 +161,48 @@ def _tokenise(plan: Plan, place: Workplace) -> Material:
     )
 
 
+def _referenced(plan: Plan, model: Any, material: Material) -> Material:  # noqa: ANN401 - transformers ships no types
+    """Return pairs with what the model makes of them before its first step; rows as they are."""
+    if plan.method != DPO:
+        return material
+    if torch.cuda.is_available():
+        model.to("cuda")
+    precise = has_fast_half_precision()
+    training, heldout = (
+        with_reference(model, pairs, material.padding, half_precision=precise)
+        for pairs in (material.training, material.heldout)
+    )
+    return msgspec.structs.replace(material, training=training, heldout=heldout)
+
+
 def _trainer(
-    plan: Plan, place: Workplace, material: Material, schedule: Schedule
+    plan: Plan,
+    place: Workplace,
+    material: Material,
+    schedule: Schedule,
+    model: Any,  # noqa: ANN401 - transformers ships no types
 ) -> AdapterTrainer:
     lengths = material.lengths
     footprint = footprint_for(plan, place, max(lengths))
     order = run.order_of(plan.hyperparameters, lengths, plan.seed)
-    base = load_base(plan.base_model, engine_dtype(plan.base_model), attention_for(max(lengths)))
-    return AdapterTrainer(
-        order=order,
-        padding=material.padding,
-        layout=Layout(tokens=footprint.tokens, packing=_packs(plan, order, lengths)),
-        model=add_adapter(base, plan.hyperparameters),
-        args=_arguments(plan, place, schedule, recompute=footprint.gradient_checkpointing),
-        train_dataset=material.training,
-    )
+    is_pairs = plan.method == DPO
+    packing = not is_pairs and _packs(plan, order, lengths)
+    options: dict[str, Any] = {
+        "order": order,
+        "padding": material.padding,
+        "layout": Layout(tokens=footprint.tokens, packing=packing),
+        "lora_plus_ratio": plan.options.lora_plus_ratio,
+        "model": model,
+        "args": _arguments(plan, place, schedule, recompute=footprint.gradient_checkpointing),
+        "train_dataset": material.training,
+    }
+    if is_pairs:
+        return PreferenceTrainer(beta=plan.hyperparameters.beta or AUTO_BETA, **options)
+    return AdapterTrainer(**options)
+
+
+def _longest(example: Example) -> int:
+    return len(example.input_ids)
 
 
 def _packs(plan: Plan, order: BatchOrder, lengths: list[int]) -> bool:

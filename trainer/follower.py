@@ -16,7 +16,7 @@ from trainer import best, checkpoints, judgement
 from trainer.adapter_trainer import AdapterTrainer
 from trainer.judgement import Epoch, epochs_of
 from trainer.language_model import save_adapter
-from trainer.measuring import measure
+from trainer.preference import REWARDS
 from trainer.protocol import Message, Notice, Plan, Progress
 from trainer.run import Material, Schedule
 from trainer.stopping import Stopping
@@ -144,20 +144,21 @@ class Follower(TrainerCallback):  # type: ignore[misc]  # transformers ships no 
         material = self._material
         if not material.heldout:
             return {}
-        measured = measure(self._trainer.model, material.heldout, material.padding)
+        measured = self._trainer.measure(material.heldout)
         return {
             "full_valid_loss": measured.loss,
-            "full_valid_mean_token_accuracy": measured.accuracy,
+            f"full_valid_{self._trainer.accuracy_name}": measured.accuracy,
         }
 
     def _measure(self, state: Any, rows: int) -> None:  # noqa: ANN401 - transformers ships no types
-        some = self._material.heldout[:rows]
-        measured = measure(self._trainer.model, some, self._material.padding)
+        measured = self._trainer.measure(self._material.heldout[:rows])
+        accuracy = measured.accuracy
         self._validation = {
             "valid_loss": measured.loss,
-            "valid_mean_token_accuracy": measured.accuracy,
+            f"valid_{self._trainer.accuracy_name}": accuracy,
         }
-        state.log_history.append({"step": state.global_step, **self._validation})
+        line = {"valid_loss": measured.loss, "valid_mean_token_accuracy": accuracy}
+        state.log_history.append({"step": state.global_step, **line})
 
     def _keep_epoch(self, state: Any) -> None:  # noqa: ANN401 - transformers ships no types
         step = state.global_step
@@ -218,7 +219,8 @@ class Follower(TrainerCallback):  # type: ignore[misc]  # transformers ships no 
             tokens=self._trainer.tokens_seen,
             metrics={
                 "train_loss": logs["loss"],
-                "train_mean_token_accuracy": logs["accuracy"],
+                f"train_{self._trainer.accuracy_name}": logs["accuracy"],
+                **{f"train_{name}": logs[name] for name in REWARDS if name in logs},
                 "learning_rate": logs["learning_rate"],
                 "epoch": epoch,
                 **self._validation,

@@ -1,24 +1,24 @@
-"""The base model and its LoRA adapters in memory and on disk.
+"""The base model and its adapters in memory and on disk.
 
 It refuses to know rows and how the weights are trained.
 """
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import PeftModel
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import cached_file
 
 from registry.artifacts import identity_of_base
 from registry.errors import TrainingFailed
 from registry.processor import has_fast_bfloat16
-from trainer.plan import Hyperparameters
 from trainer.protocol import Plan
-from trainer.targets import all_linear
 
 ENGINE_DTYPES = (torch.bfloat16, torch.float16)
 """What the engine computes in; a model stored in float32 is served in bfloat16. A processor without
@@ -37,15 +37,30 @@ def load_tokenizer(base_model: str) -> Any:  # noqa: ANN401 - transformers ships
         raise _unavailable(base_model, exc) from exc
 
 
-def load_base(base_model: str, dtype: torch.dtype, attention: str = "sdpa") -> Any:  # noqa: ANN401 - transformers ships no types
+def load_base(
+    base_model: str,
+    dtype: torch.dtype,
+    attention: str = "sdpa",
+    **options: Any,  # noqa: ANN401 - transformers ships no types
+) -> Any:  # noqa: ANN401 - transformers ships no types
     """Return the base model, from safetensors only, with one of transformers' attentions.
+
+    Args:
+        base_model: Path or Hugging Face name.
+        dtype: Precision of the weights.
+        attention: What computes the attention.
+        **options: transformers' own, such as a quantisation.
 
     Raises:
         TrainingFailed: With code `base_model_unavailable`.
     """
     try:
         return AutoModelForCausalLM.from_pretrained(
-            base_model, dtype=dtype, use_safetensors=True, attn_implementation=attention
+            base_model,
+            dtype=dtype,
+            use_safetensors=True,
+            attn_implementation=attention,
+            **options,
         )
     except Exception as exc:
         raise _unavailable(base_model, exc) from exc
@@ -64,37 +79,41 @@ def has_fast_half_precision() -> bool:
     return torch.cuda.is_available() or has_fast_bfloat16()
 
 
-def add_adapter(base: Any, hyperparameters: Hyperparameters) -> Any:  # noqa: ANN401 - peft ships no types
-    """Return the base model with a new LoRA adapter on every linear layer but the head."""
-    config = LoraConfig(
-        r=hyperparameters.lora_rank,
-        lora_alpha=hyperparameters.lora_alpha,
-        lora_dropout=hyperparameters.lora_dropout,
-        target_modules=all_linear(base),
-        bias="none",
-        task_type="CAUSAL_LM",
-    )
-    return get_peft_model(base, config)
-
-
 def save_adapter(model: Any, folder: Path, base_name: str) -> None:  # noqa: ANN401 - peft ships no types
-    """Write an adapter so that equal weights are equal bytes, whole or not at all.
+    """Write an adapter, or a model that trained whole, so that equal weights are equal bytes.
 
-    The adapter's target modules are a set, and a set has no order on disk: they are sorted. The
-    path of the base model is the machine's own business: its name stands instead.
+    It is there whole or not at all. The adapter's target modules are a set, and a set has no order
+    on disk: they are sorted. The path of the base model is the machine's own business: its name
+    stands instead.
     """
+    with whole_folder(folder) as staged:
+        if not isinstance(model, PeftModel):
+            model.save_pretrained(str(staged))
+            return
+        model.save_pretrained(str(staged), save_embedding_layers=False)
+        (staged / "README.md").unlink(missing_ok=True)
+        settle_config(staged, base_name)
+
+
+@contextmanager
+def whole_folder(folder: Path) -> Iterator[Path]:
+    """Give a folder to write to, which takes its place once the block ends without an error."""
     staged = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(staged, ignore_errors=True)
-    model.save_pretrained(str(staged), save_embedding_layers=False)
-    (staged / "README.md").unlink(missing_ok=True)
-    path = staged / "adapter_config.json"
+    staged.mkdir(parents=True)
+    yield staged
+    shutil.rmtree(folder, ignore_errors=True)
+    staged.rename(folder)
+
+
+def settle_config(folder: Path, base_name: str) -> None:
+    """Write an adapter's configuration so that equal adapters have equal ones."""
+    path = folder / "adapter_config.json"
     config = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
     config["target_modules"] = sorted(config["target_modules"])
     config["base_model_name_or_path"] = base_name
     content = msgspec.json.encode(dict(sorted(config.items())))
     path.write_bytes(msgspec.json.format(content, indent=2))
-    shutil.rmtree(folder, ignore_errors=True)
-    staged.rename(folder)
 
 
 def load_adapter(base: Any, folder: Path) -> Any:  # noqa: ANN401 - peft ships no types
@@ -108,6 +127,22 @@ def identity(plan: Plan) -> str:
     if not folder.exists():
         folder = Path(cached_file(plan.base_model, "config.json")).parent
     return identity_of_base(folder)
+
+
+def require_same_base(plan: Plan) -> None:
+    """Refuse to go on from a version that another base model belongs to.
+
+    Raises:
+        TrainingFailed: With code `base_model_changed`.
+    """
+    if plan.parent_base_sha256 is None or plan.parent_base_sha256 == identity(plan):
+        return
+    raise TrainingFailed(
+        "base_model_changed",
+        f"The base model '{plan.base_name}' is not the one that '{plan.parent}' was trained on: "
+        "its files differ. Train on the base model itself, or bring the earlier one back.",
+        "model",
+    )
 
 
 def _unavailable(base_model: str, exc: Exception) -> TrainingFailed:

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 from anyio import to_thread
 
+from registry.artifact_store import ArtifactStore
 from registry.blobs import Blobs
 from registry.chatdata import Row
 from registry.durable import write_file
@@ -22,11 +23,18 @@ from registry.settings import Settings
 from registry.store import Store
 from registry.training_options import read_options
 from trainer.base_config import read_shape
+from trainer.continuation import Parent, adopt, find_parent
 from trainer.inspection import notices_of
 from trainer.journal import derived_id, message
-from trainer.plan import Hyperparameters, resolve
-from trainer.protocol import Notice, Plan
-from trainer.validation import Division, divide, read_training_rows, read_validation_rows
+from trainer.plan import Hyperparameters, ModelShape, resolve
+from trainer.protocol import DPO, Notice, Plan
+from trainer.validation import (
+    Division,
+    divide,
+    read_training_rows,
+    read_validation_rows,
+    require_method,
+)
 from trainer.workplace import Workplace
 
 
@@ -47,49 +55,61 @@ class Preparation:
         """
         if place.plan.exists():
             return msgspec.json.decode(place.plan.read_bytes(), type=Plan)
-        self._check_request(job)
+        parent = await self._parent(job, place)
         shape = await to_thread.run_sync(read_shape, self._settings.base_model)
         division = await to_thread.run_sync(self._divide, job)
         told = await to_thread.run_sync(list, self._told(job))
         looked = await to_thread.run_sync(list, notices_of(division))
         for notice in [*told, *division.notices, *looked]:
             await self._store.jobs.add_event(message(job.id, notice.message, level=notice.level))
-        rows = len(division.training)
-        try:
-            chosen = resolve(
-                job.hyperparameters,
-                rows=rows,
-                model=shape,
-                max_lora_rank=self._settings.max_lora_rank,
-            )
-        except Invalid as exc:
-            raise TrainingFailed("invalid_hyperparameters", str(exc), exc.param) from exc
-        plan = await self._plan(job, division, chosen)
+        chosen = self._resolve(job, len(division.training), shape, parent)
+        plan = await self._plan(job, division, chosen, parent)
         await to_thread.run_sync(_write, place, division, plan)
         return plan
 
-    def _check_request(self, job: FineTuningJob) -> None:
-        if job.model != self._settings.base_name:
+    async def _parent(self, job: FineTuningJob, place: Workplace) -> Parent | None:
+        """Return the version that the job goes on from; none when it names the base model."""
+        base_name = self._settings.base_name
+        if job.model == base_name:
+            return None
+        if not job.model.startswith("ft:"):
             raise TrainingFailed(
                 "base_model_unavailable",
-                f"The job wants the base model '{job.model}', and this trainer has "
-                f"'{self._settings.base_name}'.",
+                f"The job wants the base model '{job.model}', and this trainer has '{base_name}'.",
                 "model",
             )
-        method = job.method.get("type", "supervised")
-        if method != "supervised":
-            raise TrainingFailed(
-                "unsupported_method",
-                f"The method '{method}' is not supported. Use 'supervised'.",
-                "method",
+        version = await find_parent(self._store, job, base_name)
+        store = ArtifactStore(self._settings)
+        return await to_thread.run_sync(adopt, version, store, place.parent)
+
+    def _resolve(
+        self, job: FineTuningJob, rows: int, shape: ModelShape, parent: Parent | None
+    ) -> Hyperparameters:
+        requested = job.hyperparameters
+        if parent is not None:
+            requested = parent.requested(requested)
+        try:
+            return resolve(
+                requested,
+                rows=rows,
+                model=shape,
+                max_lora_rank=self._settings.max_lora_rank,
+                method=_method_of(job),
+                options=read_options(job.training),
             )
+        except Invalid as exc:
+            raise TrainingFailed("invalid_hyperparameters", str(exc), exc.param) from exc
 
     def _divide(self, job: FineTuningJob) -> Division:
         training = read_training_rows(read_rows(self._path(job.training_file, "training")))
+        method = _method_of(job)
+        require_method(training, method, "training")
         if job.validation_file is None:
             return divide(training, None)
         path = self._path(job.validation_file, "validation")
-        return divide(training, read_validation_rows(read_rows(path)))
+        validation = read_validation_rows(read_rows(path))
+        require_method(validation, method, "validation")
+        return divide(training, validation)
 
     def _told(self, job: FineTuningJob) -> Iterator[Notice]:
         """Yield what the files, which are known to be sound, are read as."""
@@ -111,7 +131,13 @@ class Preparation:
             )
         return path
 
-    async def _plan(self, job: FineTuningJob, division: Division, chosen: Hyperparameters) -> Plan:
+    async def _plan(
+        self,
+        job: FineTuningJob,
+        division: Division,
+        chosen: Hyperparameters,
+        parent: Parent | None,
+    ) -> Plan:
         options, longest = read_options(job.training), self._settings.max_model_len
         training = await self._file(job.training_file)
         heldout = None
@@ -128,6 +154,11 @@ class Preparation:
             seed=job.seed,
             hyperparameters=chosen,
             options=options,
+            method=_method_of(job),
+            max_lora_rank=self._settings.max_lora_rank,
+            parent=None if parent is None else parent.name,
+            parent_sha256=None if parent is None else parent.manifest_sha256,
+            parent_base_sha256=None if parent is None else parent.base_sha256,
             max_length=min(options.max_length or longest, longest),
             checkpoint_steps=self._settings.checkpoint_steps,
             memory_bytes=self._settings.training_memory_bytes,
@@ -167,7 +198,26 @@ class Preparation:
             return file
 
 
+def _method_of(job: FineTuningJob) -> str:
+    method: str = job.method.get("type", "supervised")
+    if method not in ("supervised", DPO):
+        raise TrainingFailed(
+            "unsupported_method",
+            f"The method '{method}' is not supported. Use 'supervised' or 'dpo'.",
+            "method",
+        )
+    return method
+
+
 def _as_uploaded(row: Row) -> dict[str, Any]:
+    if row.rejected is not None:
+        messages = row.messages or []
+        asked: dict[str, Any] = {"messages": messages[:-1]}
+        return {
+            "input": asked if row.tools is None else asked | {"tools": row.tools},
+            "preferred_output": messages[-1:],
+            "non_preferred_output": row.rejected,
+        }
     said = ("messages", "tools", "prompt", "completion", "cluster", "segment", "metric")
     found = {name: getattr(row, name) for name in said if getattr(row, name) is not None}
     return {**found, "canary": True} if row.canary else found

@@ -28,6 +28,16 @@ class Plan(Record, frozen=True, kw_only=True):
     """As resolved."""
     options: TrainingOptions = TrainingOptions()
     """As requested, checked."""
+    method: str = "supervised"
+    """`supervised` or `dpo`."""
+    max_lora_rank: int = 32
+    """Largest rank the engine takes."""
+    parent: str | None = None
+    """Name of the version whose weights the training goes on from."""
+    parent_sha256: str | None = None
+    """Hash of that version's manifest."""
+    parent_base_sha256: str | None = None
+    """Hash over the base model that that version was trained on."""
     max_length: int
     """Longest row in tokens; longer ones are cut."""
     checkpoint_steps: int
@@ -98,6 +108,10 @@ class TrainedVersion(Record, frozen=True, kw_only=True):
     """Losses and accuracies at this step."""
     probe: list[ProbeRow]
     """What the trainer measured on a few rows."""
+    rank: int | None = None
+    """Its largest LoRA rank; none when it is the plan's."""
+    full: str | None = None
+    """Folder of the full checkpoint beside it, relative to the job's."""
 
 
 class Result(Record, frozen=True, kw_only=True, tag="result"):
@@ -127,6 +141,9 @@ class Failure(Record, frozen=True, kw_only=True, tag="failure"):
     message: str
     """What happened, and what to do."""
 
+
+DPO = "dpo"
+"""The method that learns from pairs of answers."""
 
 Message = Notice | Progress
 Outcome = Result | Failure

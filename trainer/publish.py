@@ -8,12 +8,13 @@ import shutil
 import time
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from anyio import to_thread
 
 from registry.artifact_store import ArtifactStore
-from registry.artifacts import CARD, Manifest
+from registry.artifacts import CARD, Manifest, full_directory
 from registry.blobs import Blobs
 from registry.durable import storage_errors, write_file
 from registry.errors import NotFound, PolicyUnusable
@@ -162,6 +163,7 @@ class Publisher:
         )
         directory = job.id if step is None else f"{job.id}-step-{step}"
         staged = _stage(place.root / trained.folder, place.staged / directory)
+        self._publish_full(name, plan, result, trained, place)
         manifest = _manifest(name, plan, result, trained)
         write_file(staged / CARD, card_of(manifest).encode())
         published = self._artifacts.publish(staged, directory, manifest)
@@ -173,12 +175,23 @@ class Publisher:
             step=step,
             directory=directory,
             manifest_sha256=published.manifest_sha256,
-            rank=plan.hyperparameters.lora_rank,
+            rank=trained.rank or plan.hyperparameters.lora_rank,
             heldout_file=plan.heldout_file,
             training_file=plan.training_file,
             status=AdapterStatus.PUBLISHED,
             created_at=int(time.time()),
         )
+
+    def _publish_full(
+        self, name: str, plan: Plan, result: Result, trained: TrainedVersion, place: Workplace
+    ) -> None:
+        """Publish the full checkpoint before the adapter whose manifest names it."""
+        if trained.full is None:
+            return
+        directory = full_directory(plan.job_id)
+        staged = _stage(place.root / trained.full, place.staged / directory)
+        manifest = msgspec.structs.replace(_manifest(name, plan, result, trained), probe=[])
+        self._artifacts.publish(staged, directory, manifest)
 
 
 def _stage(source: Path, staged: Path) -> Path:
@@ -199,7 +212,7 @@ def _manifest(name: str, plan: Plan, result: Result, trained: TrainedVersion) ->
         base_sha256=result.base_sha256,
         training_sha256=plan.training_sha256,
         validation_sha256=plan.heldout_sha256,
-        hyperparameters=chosen | result.settings,
+        hyperparameters=chosen | result.settings | _lineage(plan, trained),
         seed=plan.seed,
         step=trained.step,
         libraries=result.libraries,
@@ -207,8 +220,20 @@ def _manifest(name: str, plan: Plan, result: Result, trained: TrainedVersion) ->
         metrics=trained.metrics,
         created_at=int(time.time()),
         plan=portable_plan(plan),
+        parent=plan.parent,
         template_sha256=result.template_sha256,
     )
+
+
+def _lineage(plan: Plan, trained: TrainedVersion) -> dict[str, Any]:
+    """Return how the weights were made, beyond hyperparameters, and from what."""
+    full = None if trained.full is None else full_directory(plan.job_id)
+    return {
+        "method": plan.method,
+        "training": msgspec.to_builtins(plan.options),
+        "parent_manifest_sha256": plan.parent_sha256,
+        "full_checkpoint": full,
+    }
 
 
 def _checkpoint(job: FineTuningJob, trained: TrainedVersion, name: str, now: int) -> JobCheckpoint:

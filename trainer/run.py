@@ -38,7 +38,7 @@ class Material(Record, frozen=True, kw_only=True):
     @property
     def lengths(self) -> list[int]:
         """Tokens of each row to train on."""
-        return [len(example.input_ids) for example in self.training]
+        return [example.length for example in self.training]
 
 
 class Schedule(Record, frozen=True, kw_only=True):

@@ -3,7 +3,7 @@
 It refuses to know storage, tokens and models.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from registry.chatdata import MIN_TRAINING_ROWS, Row
 from registry.errors import InvalidData, TrainingFailed
@@ -57,6 +57,39 @@ def read_validation_rows(read: Iterable[Row]) -> list[Row]:
             "validation_file",
         )
     return rows
+
+
+def require_method(rows: Sequence[Row], method: str, kind: str) -> None:
+    """Refuse rows of the wrong shape for a method.
+
+    Args:
+        rows: The rows of a file.
+        method: `supervised` or `dpo`.
+        kind: `training` or `validation`.
+
+    Raises:
+        TrainingFailed: With code `invalid_training_file` or `invalid_validation_file`.
+    """
+    is_dpo = method == "dpo"
+    odd = [row.line for row in rows if (row.rejected is not None) != is_dpo]
+    if not odd:
+        return
+    code = f"invalid_{kind}_file"
+    has, wants, other = (
+        (
+            "no pair of outputs",
+            "rows with 'input', 'preferred_output' and 'non_preferred_output'",
+            "supervised",
+        )
+        if is_dpo
+        else ("two outputs", "rows with 'messages' or 'prompt' and 'completion'", "dpo")
+    )
+    raise TrainingFailed(
+        code,
+        f"The {kind} file cannot be used: {name_lines(odd)} has {has}. The method '{method}' "
+        f"learns from {wants}. Change the file, or use the method '{other}'.",
+        f"{kind}_file",
+    )
 
 
 def divide(training: list[Row], validation: list[Row] | None) -> Division:

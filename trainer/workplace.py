@@ -12,6 +12,9 @@ It refuses to know what is in them.
                   final/                the adapter at the end
                   footprint.json        how much goes through the model at a time
                   spent.json            seconds that children of this job have run
+                  parent/               the adapter whose training goes on, if there is one
+                  plain/                adapters converted to plain LoRA
+                  full/                 the full checkpoint, when every weight trained
                   outcome.json          written last by the child: a result or a failure
                   staged/               copies on their way to the artifact store
 """
@@ -82,6 +85,21 @@ class Workplace:
     def outcome(self) -> Path:
         """What the child says about its end."""
         return self.root / "outcome.json"
+
+    @property
+    def parent(self) -> Path:
+        """The adapter whose training goes on; absent when there is none."""
+        return self.root / "parent"
+
+    @property
+    def plain(self) -> Path:
+        """Adapters that were converted to plain LoRA."""
+        return self.root / "plain"
+
+    @property
+    def full(self) -> Path:
+        """The full checkpoint, when every weight trained."""
+        return self.root / "full"
 
     @property
     def staged(self) -> Path:

@@ -11,6 +11,8 @@ EXAMPLES_SEEN: Final = 4_500
 """Rows times epochs that `auto` aims at."""
 AUTO_EPOCHS: Final = (3, 10)
 """Fewest and most epochs that `auto` chooses."""
+DPO_AUTO_EPOCHS: Final = 3
+"""Most epochs that `auto` chooses for DPO: more of them overfit the pairs."""
 ROWS_PER_BATCH_ROW: Final = 128
 """Training rows for each row of a batch."""
 AUTO_BATCH: Final = (4, 16)
@@ -25,9 +27,11 @@ AUTO_LORA_RANK: Final = 16
 """LoRA rank, unless the engine's limit is lower."""
 
 
-def auto_epochs(rows: int) -> int:
-    """Return how often to pass over `rows` rows: small sets more often."""
+def auto_epochs(rows: int, method: str = "supervised") -> int:
+    """Return how often to pass over `rows` rows: small sets more often, pairs at most thrice."""
     fewest, most = AUTO_EPOCHS
+    if method == "dpo":
+        most = DPO_AUTO_EPOCHS
     return max(fewest, min(most, math.ceil(EXAMPLES_SEEN / rows)))
 
 

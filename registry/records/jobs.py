@@ -30,7 +30,7 @@ class FineTuningJob(Record, frozen=True, kw_only=True):
     project: str
     """The project that owns it."""
     model: str
-    """The base model's name."""
+    """Name of the base model, or of the version whose training goes on."""
     training_file: str
     """Id of the training data."""
     validation_file: str | None

@@ -13,7 +13,7 @@ from service.auth import needs
 from service.context import Caller, Parts
 from service.description import may
 from service.estimates import estimate_of
-from service.job_files import require_files
+from service.job_files import require_files, require_parent
 from service.job_request import new_job
 from service.wire.estimates import EstimateObject
 from service.wire.fine_tuning import CreateJob
@@ -31,6 +31,7 @@ async def create_estimate(
         random_seed=0,
         now=int(time.time()),
     )
+    await require_parent(services.store, job, services.settings.base_name)
     await require_files(services.store, job)
     return await estimate_of(services, job)
 

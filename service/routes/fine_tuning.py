@@ -21,7 +21,7 @@ from registry.reporting import check_targets, read_integrations
 from service.auth import needs
 from service.context import After, Caller, Limit, Parts
 from service.description import EVENT_STREAM, described, may
-from service.job_files import require_files
+from service.job_files import require_files, require_parent
 from service.job_request import MAX_SEED, first_event, new_event, new_job
 from service.wire.fine_tuning import (
     CheckpointList,
@@ -55,6 +55,7 @@ async def create_job(services: Parts, caller: Caller, data: JSONBody[CreateJob])
         random_seed=secrets.randbelow(MAX_SEED),
         now=int(time.time()),
     )
+    await require_parent(services.store, job, services.settings.base_name)
     await require_files(services.store, job)
     check_targets(read_integrations(job.integrations), services.settings)
     await services.store.jobs.add(job, first_event(job))

@@ -32,6 +32,13 @@ class Hyperparameters(msgspec.Struct, frozen=True, kw_only=True):
     """Graftline's own: 1 to 1024."""
 
 
+class PreferenceHyperparameters(Hyperparameters, frozen=True, kw_only=True):
+    """What a request may choose of DPO."""
+
+    beta: float | Auto = "auto"
+    """How much a departure from the reference costs, above 0 and at most 10."""
+
+
 class Supervised(msgspec.Struct, frozen=True, kw_only=True):
     """The choices of supervised training."""
 
@@ -39,20 +46,29 @@ class Supervised(msgspec.Struct, frozen=True, kw_only=True):
     """What the request chose."""
 
 
+class Preference(msgspec.Struct, frozen=True, kw_only=True):
+    """The choices of direct preference optimisation."""
+
+    hyperparameters: PreferenceHyperparameters | None = None
+    """What the request chose."""
+
+
 class Method(msgspec.Struct, frozen=True, kw_only=True):
     """How to train."""
 
     type: str
-    """`supervised`; the other methods of OpenAI's API are not there yet."""
+    """`supervised` or `dpo`; reinforcement is not there."""
     supervised: Supervised | None = None
     """The choices of supervised training."""
+    dpo: Preference | None = None
+    """The choices of direct preference optimisation."""
 
 
 class CreateJob(msgspec.Struct, frozen=True, kw_only=True):
     """A request to train."""
 
     model: str
-    """Name of the base model."""
+    """Name of the base model, or of an earlier version whose training goes on."""
     training_file: str
     """Id of a file with the purpose `fine-tune`."""
     validation_file: str | None = None
@@ -93,7 +109,7 @@ class JobObject(msgspec.Struct, frozen=True, kw_only=True):
     method: dict[str, Any]
     """How it is trained."""
     model: str
-    """Name of the base model."""
+    """Name of the base model, or of the version whose training went on."""
     organization_id: str
     """The project."""
     result_files: list[str]

@@ -12,11 +12,16 @@ from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 from registry.settings import embedded_base
 
 
+def main() -> None:
+    """Write the model to the folder on the command line."""
+    write(Path(sys.argv[1]))
+
+
 def write(folder: Path) -> None:
     """Write the model, with the embedded model's tokenizer."""
     torch.manual_seed(0)
     tokenizer = AutoTokenizer.from_pretrained(str(embedded_base()))
-    tokenizer.save_pretrained(folder)
+    tokenizer.save_pretrained(str(folder))
     config = LlamaConfig(
         vocab_size=len(tokenizer),
         hidden_size=16,
@@ -30,7 +35,7 @@ def write(folder: Path) -> None:
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )
-    LlamaForCausalLM(config).to(torch.bfloat16).save_pretrained(folder)
+    LlamaForCausalLM(config).to(torch.bfloat16).save_pretrained(str(folder))
 
 
 if __name__ == "__main__":

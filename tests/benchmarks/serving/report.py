@@ -16,8 +16,8 @@ ENGINE = "With a real engine"
 TITLE = """\
 # Benchmarks
 
-Made by `make bench-serving`, `make bench-engine`, `make bench-swaps`, `make bench-training` and \
-`make bench-data`; \
+Made by `make bench-serving`, `make bench-engine`, `make bench-swaps`, `make bench-training`, \
+`make bench-data` and `make bench-methods`; \
 each section has its date.
 
 How to read it. One compiled upstream answers at once; each system forwards to it with one worker, \

@@ -170,3 +170,57 @@ def test_a_place_that_is_no_name_is_a_fault() -> None:
     """The line and the field are named."""
     (fault,) = faults_of(b'{"prompt":"a","completion":"b","segment":["x"]}\n')
     assert fault.startswith("line 1: 'segment' is not a text.")
+
+
+PAIR = {
+    "input": {"messages": [{"role": "user", "content": "hi"}]},
+    "preferred_output": [{"role": "assistant", "content": "ho"}],
+    "non_preferred_output": [{"role": "assistant", "content": "hm"}],
+}
+
+
+def test_a_pair_ends_with_the_better_answer() -> None:
+    """A preference row is a conversation whose last answer is the better one, and the worse one."""
+    tools = [{"type": "function", "function": {"name": "f"}}]
+    pair = PAIR | {"input": {"messages": [{"role": "user", "content": "hi"}], "tools": tools}}
+    row = parse_row(1, json.dumps(pair).encode())
+    assert (row.target, row.tools) == ("ho", tools)
+    assert row.rejected == [{"role": "assistant", "content": "hm"}]
+
+
+def test_pairs_that_differ_in_the_worse_answer_differ() -> None:
+    """The worse answer is part of a row's identity, and not of its prompt's."""
+    other = PAIR | {"non_preferred_output": [{"role": "assistant", "content": "no"}]}
+    first, second = (parse_row(1, json.dumps(pair).encode()) for pair in (PAIR, other))
+    assert first.digest != second.digest
+    assert first.prompt_digest == second.prompt_digest
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"input": None}, "'input' has no list of messages"),
+        ({"input": {"messages": "hi"}}, "'input' has no list of messages"),
+        ({"input": {"messages": []}}, "'input' is empty or ends with an assistant message"),
+        (
+            {"input": {"messages": [{"role": "assistant", "content": "x"}]}},
+            "'input' is empty or ends with an assistant message",
+        ),
+        ({"input": {"messages": [{"role": "user"}]}}, "With 'preferred_output': messages[0]"),
+        ({"preferred_output": "ho"}, "'preferred_output' is not one assistant message"),
+        ({"preferred_output": None}, "'preferred_output' is not one assistant message"),
+        ({"non_preferred_output": []}, "'non_preferred_output' is not one assistant message"),
+        (
+            {"non_preferred_output": [{"role": "user", "content": "x"}]},
+            "'non_preferred_output' is not one assistant message",
+        ),
+        (
+            {"non_preferred_output": [{"role": "assistant", "content": " "}]},
+            "With 'non_preferred_output': messages[1] has empty content",
+        ),
+        ({"non_preferred_output": PAIR["preferred_output"]}, "Both outputs are the same"),
+    ],
+)
+def test_a_faulty_pair_is_named(changes: dict[str, object], words: str) -> None:
+    """Each fault of a preference row says what is wrong and how to mend it."""
+    assert words in "\n".join(faults_of(json.dumps(PAIR | changes).encode()))

@@ -5,7 +5,12 @@ from typing import Any
 import pytest
 
 from registry.errors import Invalid
-from registry.training_options import Technique, TrainingOptions, read_options
+from registry.training_options import (
+    Technique,
+    TrainingOptions,
+    check_continuation,
+    read_options,
+)
 
 
 def test_nothing_chosen_is_the_default() -> None:
@@ -30,6 +35,12 @@ def test_choices_are_kept() -> None:
         ({"target_modules": []}, "training.target_modules"),
         ({"target_modules": [""]}, "training.target_modules"),
         ({"rank_pattern": {"q_proj": 0}}, "training.rank_pattern"),
+        ({"rank_pattern": {"(a+)+": 2}}, "training.rank_pattern"),
+        ({"technique": "full", "lora_dropout": 0.1}, "training.lora_dropout"),
+        ({"technique": "loha", "rank_pattern": {"q_proj": 2}}, "training.rank_pattern"),
+        ({"technique": "dora", "lora_start": "pissa"}, "training.lora_start"),
+        ({"technique": "full", "target_modules": ["q_proj"]}, "training.target_modules"),
+        ({"train_embeddings": True}, "training.train_embeddings"),
     ],
 )
 def test_a_faulty_choice_is_named(requested: dict[str, Any], param: str) -> None:
@@ -37,3 +48,23 @@ def test_a_faulty_choice_is_named(requested: dict[str, Any], param: str) -> None
     with pytest.raises(Invalid) as caught:
         read_options(requested)
     assert caught.value.param == param
+
+
+@pytest.mark.parametrize(
+    ("requested", "param"),
+    [
+        ({"technique": "dora"}, "training.technique"),
+        ({"rank_stabilized": True}, "training.rank_stabilized"),
+        ({"target_modules": ["q_proj"]}, "training.target_modules"),
+    ],
+)
+def test_a_continuation_keeps_the_shape(requested: dict[str, Any], param: str) -> None:
+    """What an earlier version is made of cannot be chosen anew."""
+    with pytest.raises(Invalid) as caught:
+        check_continuation(read_options(requested))
+    assert caught.value.param == param
+
+
+def test_a_continuation_may_choose_the_rest() -> None:
+    """Dropout, learning rates and 4 bits are free."""
+    check_continuation(read_options({"technique": "qlora", "lora_dropout": 0.1}))

@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from registry.lifecycle import JobStatus
+from registry.lifecycle import AdapterStatus, JobStatus
 from registry.records import JobEvent, Scope
 from registry.store import Store
 from tests.service_api import Connect, add_version, new_job, uploaded
@@ -86,7 +86,12 @@ async def test_a_file_of_the_wrong_purpose_is_refused(client: httpx.AsyncClient)
         ),
         ({"hyperparameters": {"lora_rank": 0}}, "hyperparameters.lora_rank"),
         ({"hyperparameters": {"learning_rate": 2}}, "hyperparameters.learning_rate"),
-        ({"method": {"type": "dpo"}}, "method.type"),
+        ({"method": {"type": "reinforcement"}}, "method.type"),
+        (
+            {"method": {"type": "dpo", "dpo": {"hyperparameters": {"beta": 0}}}},
+            "method.dpo.hyperparameters.beta",
+        ),
+        ({"training": {"technique": "magic"}}, "training"),
         ({"suffix": ""}, "suffix"),
         ({"suffix": "x" * 65}, "suffix"),
         ({"seed": -1}, "seed"),
@@ -321,3 +326,41 @@ async def test_another_projects_file_trains_nothing(
     async with await connect(Scope.TRAINING, project="other") as stranger:
         answer = await stranger.post(PATH, json=body)
     assert answer.json()["error"]["code"] == "file_not_found"
+
+
+async def test_a_dpo_job_shows_its_method(client: httpx.AsyncClient) -> None:
+    """The method comes back in OpenAI's shape, with what was chosen and what is left to us."""
+    method = {"type": "dpo", "dpo": {"hyperparameters": {"beta": 0.2, "n_epochs": 2}}}
+    job = await new_job(client, method=method)
+    shown = job["method"]["dpo"]["hyperparameters"]
+    assert job["method"]["type"] == "dpo"
+    assert (shown["beta"], shown["n_epochs"], shown["batch_size"]) == (0.2, 2, "auto")
+
+
+async def test_training_goes_on_from_a_version(client: httpx.AsyncClient, store: Store) -> None:
+    """A job may name an earlier version of the project as its model."""
+    version = await add_version(store)
+    body = {"model": version.name, "training_file": await uploaded(client)}
+    answer = await client.post(PATH, json=body)
+    assert answer.status_code == 200
+    assert answer.json()["model"] == version.name
+
+
+@pytest.mark.parametrize("status", [AdapterStatus.REJECTED, AdapterStatus.RETIRED])
+async def test_training_does_not_go_on_from_a_version_that_cannot_serve(
+    client: httpx.AsyncClient, store: Store, status: AdapterStatus
+) -> None:
+    """A rejected or retired version is refused by name before anything is stored."""
+    version = await add_version(store, status=status)
+    body = {"model": version.name, "training_file": await uploaded(client)}
+    answer = await client.post(PATH, json=body)
+    assert answer.status_code == 400
+    assert answer.json()["error"]["param"] == "model"
+    assert status.value in answer.json()["error"]["message"]
+
+
+async def test_anothers_version_is_not_found(client: httpx.AsyncClient, store: Store) -> None:
+    """A version of another project does not exist for the caller."""
+    version = await add_version(store, project="theirs")
+    body = {"model": version.name, "training_file": await uploaded(client)}
+    assert (await client.post(PATH, json=body)).status_code == 404
