@@ -87,7 +87,7 @@ async def _put_together(
     settings, rows = services.settings, len(counted.lengths)
     share = 1.0 if job.validation_file else max(1, rows - heldout) / rows
     trained = max(1, round(rows * share))
-    epochs = _chosen(job, "n_epochs") or auto_epochs(trained)
+    epochs = _chosen(job, "n_epochs") or auto_epochs(trained, job.method["type"])
     batch_size = _chosen(job, "batch_size") or auto_batch_size(trained)
     tokens = round(sum(counted.lengths) * share) * epochs
     speed = seen_speed(await speeds_of(services.store, job)) or _stated(
