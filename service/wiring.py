@@ -42,12 +42,8 @@ from service.webhooks.sender import Sender
 def wire(settings: Settings, store: Store) -> Services:
     """Return every part of a service, made and not started."""
     metrics = ServiceMetrics(CollectorRegistry())
-    key = settings.engine_key.get_secret_value() if settings.engine_key else None
-    deadline = settings.request_deadline_seconds
-    make_engine = partial(Engine, key=key, deadline_seconds=deadline)
-    fleet = Fleet(discovery_of(settings), make_engine, metrics)
+    fleet = _fleet(settings, metrics)
     routing = RoutingTable(SnapshotReader(store, settings.base_name))
-    limits_url = settings.limits_url.get_secret_value() if settings.limits_url else None
     usage = UsageLedger(metrics.usage_dropped)
     demand = Demand(metrics)
     sharing = Sharing(store, demand)
@@ -95,12 +91,22 @@ def wire(settings: Settings, store: Store) -> Services:
         tally=Tally(metrics),
         turnstile=_turnstile(settings, metrics),
         departures=Departures(),
-        limiter=Limiter(
-            Counters(open_counting(limits_url), metrics.limit_counter_failures, clock=time.time),
-            clock=time.time,
-        ),
+        limiter=_limiter(settings, metrics),
         usage=usage,
     )
+
+
+def _fleet(settings: Settings, metrics: ServiceMetrics) -> Fleet:
+    key = settings.engine_key.get_secret_value() if settings.engine_key else None
+    deadline = settings.request_deadline_seconds
+    make_engine = partial(Engine, key=key, deadline_seconds=deadline)
+    return Fleet(discovery_of(settings), make_engine, metrics)
+
+
+def _limiter(settings: Settings, metrics: ServiceMetrics) -> Limiter:
+    url = settings.limits_url.get_secret_value() if settings.limits_url else None
+    counters = Counters(open_counting(url), metrics.limit_counter_failures, clock=time.time)
+    return Limiter(counters, clock=time.time)
 
 
 def _following(settings: Settings, store: Store, metrics: ServiceMetrics) -> Following:

@@ -74,21 +74,23 @@ TABLE = [
         for kind in MODELS
     ),
     Reach("GET /v1/fine_tuning/jobs", "after", "job"),
-    Reach(
-        "POST /v1/fine_tuning/jobs",
-        "model",
-        "model",
-        404,
-        {"training_file": "{file}"},
-        tells_owners=False,
+    *(
+        Reach(operation, "model", "model", 404, {"training_file": "{file}"}, tells_owners=False)
+        for operation in ("POST /v1/fine_tuning/jobs", "POST /v1/estimates")
     ),
-    Reach("POST /v1/fine_tuning/jobs", "training_file", "file", 400, {"model": BASE}),
-    Reach(
-        "POST /v1/fine_tuning/jobs",
-        "validation_file",
-        "file",
-        400,
-        {"model": BASE, "training_file": "{file}"},
+    *(
+        reach
+        for operation in ("POST /v1/fine_tuning/jobs", "POST /v1/estimates")
+        for reach in (
+            Reach(operation, "training_file", "file", 400, {"model": BASE}),
+            Reach(
+                operation,
+                "validation_file",
+                "file",
+                400,
+                {"model": BASE, "training_file": "{file}"},
+            ),
+        )
     ),
     Reach("GET /v1/fine_tuning/jobs/{job_id}", "job_id", "job"),
     Reach("POST /v1/fine_tuning/jobs/{job_id}/pause", "job_id", "job"),
@@ -114,6 +116,7 @@ TABLE = [
         "part",
         400,
         {"upload_id": "{upload}"},
+        is_list=True,
     ),
     *(
         Reach(f"POST /v1/uploads/{{upload_id}}/{action}", "upload_id", "upload", 404, rest)

@@ -15,6 +15,7 @@ import httpx
 
 from registry.lifecycle import JobStatus
 from registry.records import JobEvent, Verdict
+from registry.reports import ReportFormat, report_path
 from tests.adapter_folders import write
 from tests.records import fine_tuning_job
 from tests.service_api import judge, rows
@@ -148,6 +149,10 @@ def _furnished(served: Serving, folder: Path) -> ServedApi:
         make("/v1/files/from-feedback", purpose="supervised")
         job = make("/v1/fine_tuning/jobs", model=BASE, training_file=files[0])
         exam = make("/v1/evaluations", model=VERSIONS[0], heldout_file=files[0])
+        reports = served.settings.exam_reports_dir
+        reports.mkdir(parents=True)
+        for kind in ReportFormat:
+            report_path(reports, exam, kind).write_text("{}")
         user = make("/v1/api_keys", name="user", scopes=["inference"])
         make("/v1/api_keys", name="spare", scopes=["inference"])
         spare = make.answers[-1].answer.json()["id"]
