@@ -75,7 +75,7 @@ TABLE = [
     ),
     Reach("GET /v1/fine_tuning/jobs", "after", "job"),
     *(
-        Reach(operation, "model", "model", 404, {"training_file": "{file}"}, tells_owners=False)
+        Reach(operation, "model", "model", 404, {"training_file": "{file}"})
         for operation in ("POST /v1/fine_tuning/jobs", "POST /v1/estimates")
     ),
     *(
