@@ -61,8 +61,7 @@ test: check ## Everything: the checks, then every test, the real vLLM included
 	$(BIN)/python -m pytest -m "not integration" -n 3 --dist loadfile
 	$(MAKE) --jobs=2 --output-sync=target test-stack test-engine
 
-# Two lanes share two cores: a training step of two threads, which wait for each other, takes four
-# times as long there as one of a single thread.
+# Two lanes share two cores: threads that wait for each other would wait for the other lane too.
 test-stack test-engine: export OMP_NUM_THREADS := 1
 
 test-stack: $(READY) # every test on the one real stack

@@ -77,8 +77,7 @@ def train(plan: Plan, place: Workplace, report: Report, stopping: Stopping) -> R
     schedule = run.schedule(plan.hyperparameters, material)
     require_same_base(plan)
     set_seed(plan.seed)
-    is_small = read_shape(plan.base_model).hidden_size < SMALL_HIDDEN_SIZE
-    if is_small and has_fast_half_precision():  # float32 is slow enough for two threads to pay
+    if read_shape(plan.base_model).hidden_size < SMALL_HIDDEN_SIZE:
         torch.set_num_threads(1)
     model = load_trainable(plan, place, attention_for(max(map(_longest, material.training))))
     material = _referenced(plan, model, material)
