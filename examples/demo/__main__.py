@@ -91,7 +91,8 @@ def run_steps(
     show.step(console, 5, "Deploy with a sticky 50/50 split, send traffic, give feedback")
     traffic = steps.split_traffic(console, client, stack.base, job.model, heldout)
     show.step(console, 6, "Promote the adapter, and stream an answer")
-    answer = steps.promote_and_stream(console, client, heldout)
+    verdict = evaluation["results"]["verdict"]["verdict"]
+    answer = steps.promote_and_stream(console, client, heldout, adapter=job.model, verdict=verdict)
     return DemoFacts(
         base=stack.base,
         engine_pid=engine_pid,

@@ -199,15 +199,25 @@ def split_traffic(
     return traffic
 
 
-def promote_and_stream(console: Console, client: OpenAI, heldout: Path) -> StreamedAnswer:
-    """Promote the candidate and print an answer as it arrives."""
-    client.post(f"/deployments/{DEPLOYMENT}/promote", cast_to=dict[str, Any], body={})
+def promote_and_stream(
+    console: Console, client: OpenAI, heldout: Path, *, adapter: str, verdict: str
+) -> StreamedAnswer:
+    """Promote the candidate and print an answer as it arrives.
+
+    Without the verdict `go` nothing is promoted: the adapter answers by its own name.
+    """
+    asked = DEPLOYMENT
+    if verdict == "go":
+        client.post(f"/deployments/{DEPLOYMENT}/promote", cast_to=dict[str, Any], body={})
+    else:
+        console.print(f"  Not promoted, for the verdict is {verdict}; asked by its own name:")
+        asked = adapter
     row = rows_of(heldout)[0]
     prompt, expected = row["messages"][:-1], row["messages"][-1]["content"]
     console.print(f"  [dim]{prompt[-1]['content']}[/dim]\n  ", end="")
     pieces: list[str] = []
     with client.chat.completions.with_streaming_response.create(
-        model=DEPLOYMENT, messages=prompt, stream=True, temperature=0, user="user-1"
+        model=asked, messages=prompt, stream=True, temperature=0, user="user-1"
     ) as response:
         model = response.headers["x-graftline-model"]
         for chunk in response.parse():
