@@ -141,7 +141,8 @@ class ArtifactStore:
             OSError: Files could not be deleted.
         """
         if self._bucket is not None:
-            self._remove(directory)
+            for each in (full_directory(directory), directory):
+                self._remove(each)
 
     def withdraw(self, stem: str) -> None:
         """Delete every version whose directory's name begins so.

@@ -23,7 +23,7 @@ from service.stack.display import Display
 from service.stack.programs import engine_program, programs_of, shared_environment
 from service.stack.readiness import answers
 from service.stack.run import run
-from service.terminal import DataDir, admin_key, fail, read_settings
+from service.terminal import DataDir, ServiceKey, ServiceUrl, admin_key, fail, read_settings
 
 app = typer.Typer(
     help="Fine-tune, serve, compare and watch language models on your own machines.",
@@ -159,10 +159,8 @@ def import_adapter(
     heldout_file: Annotated[
         str | None, typer.Option(help="Id of uploaded rows it never saw in training.")
     ] = None,
-    url: Annotated[str | None, typer.Option(help="Address of the service.")] = None,
-    key: Annotated[
-        str | None, typer.Option(help="API key; by default the data directory's admin key.")
-    ] = None,
+    url: ServiceUrl = None,
+    key: ServiceKey = None,
     data_dir: DataDir = None,
 ) -> None:
     """Serve an adapter that was trained elsewhere; print its name, or what to change."""
@@ -195,10 +193,8 @@ def compare(
     *,
     data: Annotated[Path, typer.Option(help="JSONL file with the rows, as for training.")],
     rows: Annotated[int, typer.Option(help="Most rows that are asked.", min=1)] = 500,
-    url: Annotated[str | None, typer.Option(help="Address of the service.")] = None,
-    key: Annotated[
-        str | None, typer.Option(help="API key; by default the data directory's admin key.")
-    ] = None,
+    url: ServiceUrl = None,
+    key: ServiceKey = None,
     data_dir: DataDir = None,
 ) -> None:
     """Ask two models the rows of a file; print scores, paired differences and their intervals."""

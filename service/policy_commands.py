@@ -12,7 +12,7 @@ import typer
 
 from registry.errors import GraftlineError, Invalid, Unavailable
 from registry.policy import Policy, policy_in_force, read_policy
-from service.terminal import DataDir, admin_key, fail, read_settings
+from service.terminal import DataDir, ServiceKey, ServiceUrl, admin_key, fail, read_settings
 
 _SECONDS = 60.0
 _OK = 200
@@ -40,10 +40,8 @@ def evaluate(
     heldout_file: Annotated[
         str | None, typer.Option(help="Id of uploaded rows; by default those its job held out.")
     ] = None,
-    url: Annotated[str | None, typer.Option(help="Address of the service.")] = None,
-    key: Annotated[
-        str | None, typer.Option(help="API key; by default the data directory's admin key.")
-    ] = None,
+    url: ServiceUrl = None,
+    key: ServiceKey = None,
     data_dir: DataDir = None,
 ) -> None:
     """Ask for an adapter version to be examined; print the evaluation's id."""

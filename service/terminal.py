@@ -17,6 +17,12 @@ DataDir = Annotated[
     Path | None, typer.Option(help="Folder for database, files, adapters, logs and keys.")
 ]
 """The option that names the data directory."""
+ServiceUrl = Annotated[str | None, typer.Option(help="Address of the service.")]
+"""The option that names a running service; the settings' own by default."""
+ServiceKey = Annotated[
+    str | None, typer.Option(help="API key; by default the data directory's admin key.")
+]
+"""The option that gives a key for it."""
 
 
 def read_settings(**chosen: object) -> Settings:

@@ -19,10 +19,11 @@ from registry.artifact_store import ArtifactStore
 from registry.artifacts import MANIFEST, Manifest, sha256_of
 from registry.blobs import Blobs
 from registry.durable import write_file
-from registry.errors import GraftlineError, Invalid, TrainingFailed
+from registry.errors import GraftlineError, Invalid, NotFound, TrainingFailed
 from registry.formats.reading import read_rows
 from registry.settings import Settings
 from registry.store import open_store
+from trainer.continuation import adopt
 from trainer.protocol import Plan, Progress, Result, decode_outcome
 from trainer.supervision import describe_death, training_child
 from trainer.validation import read_validation_rows
@@ -75,6 +76,7 @@ async def reproduce(settings: Settings, target: str) -> list[str]:
     with tempfile.TemporaryDirectory(prefix="reproduce-", dir=settings.data_dir) as folder:
         place = Workplace(Path(folder))
         await to_thread.run_sync(_write, settings, manifest, plan, place)
+        await lay_out_parent(settings, plan, place)
         result = await _train(settings, manifest, place)
         return await to_thread.run_sync(_differences, manifest, result, place)
 
@@ -97,6 +99,26 @@ async def _manifest_of(settings: Settings, target: str) -> Manifest:
     return await to_thread.run_sync(
         ArtifactStore(settings).bring, version.directory, version.manifest_sha256
     )
+
+
+async def lay_out_parent(settings: Settings, plan: Plan, place: Workplace) -> None:
+    """Put the version that a job went on from where its training child looks for it.
+
+    Raises:
+        Invalid: It is gone or damaged, or another version has its name now.
+    """
+    if plan.parent is None:
+        return
+    store = await open_store(settings)
+    try:
+        version = await store.adapters.get(plan.parent)
+        if version.manifest_sha256 != plan.parent_sha256:
+            raise Invalid(f"'{plan.parent}' is not the version that the training went on from.")
+        await to_thread.run_sync(adopt, version, ArtifactStore(settings), place.parent)
+    except (NotFound, TrainingFailed) as exc:
+        raise Invalid(f"'{plan.parent}', which it went on from, cannot be had: {exc}") from exc
+    finally:
+        await store.close()
 
 
 def _manifest_at(path: Path) -> Manifest | None:

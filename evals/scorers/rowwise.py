@@ -3,6 +3,7 @@
 It refuses to know any of them.
 """
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import datasets
@@ -24,6 +25,8 @@ class RowMetric(evaluate.Metric):  # type: ignore[misc] # evaluate ships no type
     """Where it was published."""
     needs_reference: ClassVar[bool] = True
     """Whether it looks at the target."""
+    row: ClassVar[Callable[..., float | None]]
+    """Returns one row's score from answer and target; none when it cannot be scored."""
 
     def _info(self) -> evaluate.MetricInfo:
         names = ["predictions", "references"] if self.needs_reference else ["predictions"]
@@ -42,8 +45,3 @@ class RowMetric(evaluate.Metric):  # type: ignore[misc] # evaluate ships no type
         scores = [self.row(answer, target, **options) for answer, target in pairs]
         known = [score for score in scores if score is not None]
         return {self.key: sum(known) / len(known) if known else None, "scores": scores}
-
-    @staticmethod
-    def row(answer: str, target: str) -> float | None:
-        """Return one row's score; none when it cannot be scored."""
-        raise NotImplementedError

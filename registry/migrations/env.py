@@ -5,7 +5,7 @@ It refuses to know URLs.
 
 from alembic import context
 
-from registry.store.tables import metadata
+from registry.store.columns import metadata
 
 connection = context.config.attributes["connection"]
 context.configure(connection=connection, target_metadata=metadata, render_as_batch=True)

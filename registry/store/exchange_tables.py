@@ -5,13 +5,13 @@ They belong to the same schema as all others; `tables` has no room for them.
 
 from sqlalchemy import BigInteger, Column, Float, Index, String, Table, Text
 
-from registry.store.tables import _id, _json, _seq, metadata
+from registry.store.columns import identifier, json_column, metadata, seq
 
 uploads = Table(
     "uploads",
     metadata,
-    _seq(),
-    _id(),
+    seq(),
+    identifier(),
     Column("project", String(64), nullable=False, index=True),
     Column("filename", Text, nullable=False),
     Column("purpose", String(32), nullable=False),
@@ -26,8 +26,8 @@ uploads = Table(
 upload_parts = Table(
     "upload_parts",
     metadata,
-    _seq(),
-    _id(),
+    seq(),
+    identifier(),
     Column("upload_id", String(64), nullable=False, index=True),
     Column("bytes", BigInteger, nullable=False),
     Column("created_at", BigInteger, nullable=False),
@@ -36,12 +36,12 @@ upload_parts = Table(
 webhook_endpoints = Table(
     "webhook_endpoints",
     metadata,
-    _seq(),
-    _id(),
+    seq(),
+    identifier(),
     Column("project", String(64), nullable=False, index=True),
     Column("name", Text, nullable=False),
     Column("url", Text, nullable=False),
-    _json("event_types"),
+    json_column("event_types"),
     Column("secret", String(64), nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
@@ -52,8 +52,8 @@ webhook_endpoints = Table(
 webhook_deliveries = Table(
     "webhook_deliveries",
     metadata,
-    _seq(),
-    _id(),
+    seq(),
+    identifier(),
     Column("endpoint_id", String(64), nullable=False, index=True),
     Column("project", String(64), nullable=False),
     Column("event_id", String(64), nullable=False),
@@ -62,6 +62,6 @@ webhook_deliveries = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("status", String(32), nullable=False),
     Column("next_attempt_at", Float(53), nullable=False),
-    _json("attempts"),
+    json_column("attempts"),
     Index("ix_webhook_deliveries_status", "status", "next_attempt_at"),
 )

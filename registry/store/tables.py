@@ -4,50 +4,26 @@
 """
 
 from sqlalchemy import (
-    JSON,
     BigInteger,
     Boolean,
     Column,
     Float,
     Index,
     Integer,
-    MetaData,
     String,
     Table,
     Text,
     UniqueConstraint,
     false,
 )
-from sqlalchemy.dialects.postgresql import JSONB
 
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
-
-
-def _seq() -> Column[int]:
-    kind = BigInteger().with_variant(Integer, "sqlite")
-    return Column("seq", kind, primary_key=True, autoincrement=True)
-
-
-def _id(name: str = "id") -> Column[str]:
-    return Column(name, String(255), nullable=False, unique=True)
-
-
-def _json(name: str, *, nullable: bool = False, default: str | None = None) -> Column[object]:
-    kind = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
-    return Column(name, kind, nullable=nullable, server_default=default)
-
+from registry.store.columns import identifier, json_column, metadata, seq
 
 files = Table(
     "files",
     metadata,
-    _seq(),
-    _id(),
+    seq(),
+    identifier(),
     Column("project", String(64), nullable=False, index=True),
     Column("filename", Text, nullable=False),
     Column("purpose", String(32), nullable=False),
@@ -60,19 +36,19 @@ files = Table(
 jobs = Table(
     "jobs",
     metadata,
-    _seq(),
-    _id(),
+    seq(),
+    identifier(),
     Column("project", String(64), nullable=False, index=True),
     Column("model", String(255), nullable=False),
     Column("training_file", String(64), nullable=False),
     Column("validation_file", String(64)),
     Column("suffix", String(64)),
     Column("seed", BigInteger, nullable=False),
-    _json("method"),
-    _json("hyperparameters"),
-    _json("metadata"),
-    _json("training", default="{}"),
-    _json("integrations", default="[]"),
+    json_column("method"),
+    json_column("hyperparameters"),
+    json_column("metadata"),
+    json_column("training", default="{}"),
+    json_column("integrations", default="[]"),
     Column("status", String(32), nullable=False, index=True),
     Column("created_at", BigInteger, nullable=False),
     Column("started_at", BigInteger),
@@ -80,8 +56,8 @@ jobs = Table(
     Column("estimated_finish", BigInteger),
     Column("fine_tuned_model", String(255)),
     Column("trained_tokens", BigInteger),
-    _json("result_files"),
-    _json("error", nullable=True),
+    json_column("result_files"),
+    json_column("error", nullable=True),
     Column("child_deaths", Integer, nullable=False, server_default="0"),
     Column("attempt", Integer, nullable=False, server_default="0"),
 )
@@ -89,25 +65,25 @@ jobs = Table(
 job_events = Table(
     "job_events",
     metadata,
-    _seq(),
-    _id(),
+    seq(),
+    identifier(),
     Column("job_id", String(64), nullable=False, index=True),
     Column("created_at", BigInteger, nullable=False),
     Column("level", String(16), nullable=False),
     Column("message", Text, nullable=False),
     Column("type", String(16), nullable=False),
-    _json("data"),
+    json_column("data"),
 )
 
 job_checkpoints = Table(
     "job_checkpoints",
     metadata,
-    _seq(),
-    _id(),
+    seq(),
+    identifier(),
     Column("job_id", String(64), nullable=False, index=True),
     Column("step", Integer, nullable=False),
     Column("fine_tuned_model_checkpoint", String(255), nullable=False),
-    _json("metrics"),
+    json_column("metrics"),
     Column("created_at", BigInteger, nullable=False),
     UniqueConstraint("job_id", "step"),
 )
@@ -115,8 +91,8 @@ job_checkpoints = Table(
 adapters = Table(
     "adapters",
     metadata,
-    _seq(),
-    _id("name"),
+    seq(),
+    identifier("name"),
     Column("project", String(64), nullable=False, index=True),
     Column("base_model", String(255), nullable=False),
     Column("job_id", String(64), index=True),
@@ -128,7 +104,7 @@ adapters = Table(
     Column("training_file", String(64)),
     Column("status", String(32), nullable=False, index=True),
     Column("created_at", BigInteger, nullable=False),
-    _json("probe", nullable=True),
+    json_column("probe", nullable=True),
     Column("reason", Text),
     Column("pinned", Boolean, nullable=False, server_default=false()),
 )
@@ -136,7 +112,7 @@ adapters = Table(
 deployments = Table(
     "deployments",
     metadata,
-    _seq(),
+    seq(),
     Column("name", String(64), nullable=False),
     Column("project", String(64), nullable=False),
     Column("stable", String(255), nullable=False),
@@ -146,17 +122,17 @@ deployments = Table(
     Column("generation", Integer, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
-    _json("ramp", default="[]"),
+    json_column("ramp", default="[]"),
     Column("shadow", String(255)),
     Column("shadow_share", Float, nullable=False, server_default="0"),
-    _json("unit_from", default="[]"),
+    json_column("unit_from", default="[]"),
     UniqueConstraint("project", "name"),
 )
 
 deployment_changes = Table(
     "deployment_changes",
     metadata,
-    _seq(),
+    seq(),
     Column("deployment", String(64), nullable=False),
     Column("project", String(64), nullable=False),
     Column("generation", Integer, nullable=False),
@@ -167,10 +143,10 @@ deployment_changes = Table(
     Column("candidate", String(255)),
     Column("candidate_weight", Float, nullable=False),
     Column("reason", Text),
-    _json("ramp", default="[]"),
+    json_column("ramp", default="[]"),
     Column("shadow", String(255)),
     Column("shadow_share", Float, nullable=False, server_default="0"),
-    _json("unit_from", default="[]"),
+    json_column("unit_from", default="[]"),
     Column("is_override", Boolean, nullable=False, server_default=false()),
     Index("ix_deployment_changes_name", "project", "deployment"),
 )
@@ -178,31 +154,31 @@ deployment_changes = Table(
 evaluations = Table(
     "evaluations",
     metadata,
-    _seq(),
-    _id(),
+    seq(),
+    identifier(),
     Column("project", String(64), nullable=False, index=True),
     Column("adapter", String(255), nullable=False, index=True),
     Column("heldout_file", String(64), nullable=False),
     Column("training_file", String(64)),
-    _json("policy"),
+    json_column("policy"),
     Column("status", String(32), nullable=False, index=True),
     Column("created_at", BigInteger, nullable=False),
     Column("finished_at", BigInteger),
     Column("verdict", String(16)),
-    _json("results", nullable=True),
+    json_column("results", nullable=True),
     Column("error", Text),
-    _json("options", default="{}"),
+    json_column("options", default="{}"),
 )
 
 evaluation_rows = Table(
     "evaluation_rows",
     metadata,
-    _seq(),
+    seq(),
     Column("evaluation_id", String(64), nullable=False),
     Column("arm", String(255), nullable=False),
     Column("row", Integer, nullable=False),
     Column("output", Text),
-    _json("scores"),
+    json_column("scores"),
     Column("error", Text),
     Column("suite", String(255), nullable=False, server_default="heldout"),
     UniqueConstraint("evaluation_id", "suite", "arm", "row"),
@@ -211,8 +187,8 @@ evaluation_rows = Table(
 interactions = Table(
     "interactions",
     metadata,
-    _seq(),
-    _id(),
+    seq(),
+    identifier(),
     Column("project", String(64), nullable=False),
     Column("deployment", String(64)),
     Column("arm", String(16), nullable=False),
@@ -229,17 +205,17 @@ interactions = Table(
     Column("key_id", String(64)),
     Column("shadow_of", String(255)),
     Column("mean_logprob", Float),
-    _json("features", default="{}"),
+    json_column("features", default="{}"),
     Index("ix_interactions_deployment", "project", "deployment"),
 )
 
 interaction_texts = Table(
     "interaction_texts",
     metadata,
-    _seq(),
-    _id("interaction_id"),
+    seq(),
+    identifier("interaction_id"),
     Column("project", String(64), nullable=False),
-    _json("request"),
+    json_column("request"),
     Column("answer", Text, nullable=False),
     Column("created_at", Float(53), nullable=False),
     Index("ix_interaction_texts_project", "project", "created_at"),
@@ -257,7 +233,7 @@ projects = Table(
 usage = Table(
     "usage",
     metadata,
-    _seq(),
+    seq(),
     Column("project", String(64), nullable=False),
     Column("key_id", String(64), nullable=False),
     Column("model", String(255), nullable=False),
@@ -271,7 +247,7 @@ usage = Table(
 adapter_uses = Table(
     "adapter_uses",
     metadata,
-    _seq(),
+    seq(),
     Column("process", String(64), nullable=False),
     Column("adapter", String(255), nullable=False),
     Column("in_flight", Integer, nullable=False),
@@ -291,8 +267,8 @@ leases = Table(
 feedback = Table(
     "feedback",
     metadata,
-    _seq(),
-    _id(),
+    seq(),
+    identifier(),
     Column("interaction_id", String(255), nullable=False, unique=True),
     Column("project", String(64), nullable=False),
     Column("score", Float),
@@ -305,12 +281,12 @@ feedback = Table(
 api_keys = Table(
     "api_keys",
     metadata,
-    _seq(),
-    _id(),
+    seq(),
+    identifier(),
     Column("project", String(64), nullable=False),
     Column("name", Text, nullable=False),
     Column("secret_sha256", String(64), nullable=False, unique=True),
-    _json("scopes"),
+    json_column("scopes"),
     Column("created_at", BigInteger, nullable=False),
     Column("revoked_at", BigInteger),
     Column("expires_at", BigInteger),

@@ -34,7 +34,7 @@ from service.wire.evaluations import (
     row_object,
 )
 from service.wire.lists import ListOf
-from service.wire.plans import PlanEvaluation, PlanObject, plan_object, question_of
+from service.wire.plans import PlanEvaluation, PlanObject, plan_object
 
 _HTML = "text/html"
 _CSV = "text/csv"
@@ -74,7 +74,7 @@ async def create_evaluation(
 @post("/plan", status_code=200)
 async def plan_evaluation(data: JSONBody[PlanEvaluation]) -> PlanObject:
     """Tell how many rows show an effect, or which effect a number of rows shows."""
-    return plan_object(plan(question_of(data)))
+    return plan_object(plan(data))
 
 
 @get("/")

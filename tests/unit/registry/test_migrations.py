@@ -7,7 +7,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection
 
 from registry.store import Store
-from registry.store.tables import metadata
+from registry.store.columns import metadata
 
 
 def _differences(connection: Connection) -> list[Any]:

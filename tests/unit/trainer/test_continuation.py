@@ -10,16 +10,18 @@ from safetensors.torch import load_file
 
 from registry.artifact_store import ArtifactStore
 from registry.artifacts import Manifest
-from registry.errors import TrainingFailed
+from registry.errors import Invalid, TrainingFailed
 from registry.lifecycle import AdapterStatus
 from registry.records import AdapterVersion
 from registry.settings import Settings
-from registry.store import Store
+from registry.store import Store, open_store
 from tests.records import adapter_version, fine_tuning_job
 from tests.unit.trainer.bench import Run
 from trainer.continuation import Parent, adopt, find_parent
 from trainer.language_model import identity, load_adapter, load_base
+from trainer.reproduce import lay_out_parent
 from trainer.techniques import load_trainable
+from trainer.workplace import Workplace
 
 NAME = "ft:tiny-base:default::1"
 PARENT = Parent(name=NAME, manifest_sha256="0", base_sha256="0", rank=4, alpha=8)
@@ -173,3 +175,24 @@ async def test_a_parent_that_cannot_serve_is_refused(
     with pytest.raises(TrainingFailed, match=words) as caught:
         await find_parent(store, fine_tuning_job("ftjob-1", model=NAME), "tiny-base")
     assert (caught.value.code, caught.value.param) == ("parent_unavailable", "model")
+
+
+async def test_what_a_job_went_on_from_is_there_when_it_is_trained_again(
+    parent: Run, tmp_path: Path
+) -> None:
+    """Training again begins with the parent's own files, and with no others of its name."""
+    settings = Settings(data_dir=tmp_path / "data")
+    version = published(parent, settings)
+    store = await open_store(settings)
+    await store.adapters.add_import(version, same_bytes="0")
+    await store.close()
+    known = version.manifest_sha256
+    plan = msgspec.structs.replace(parent.plan, parent=NAME, parent_sha256=known)
+    place = Workplace(tmp_path / "again")
+    await lay_out_parent(settings, plan, place)
+    weights = (place.parent / "adapter_model.safetensors").read_bytes()
+    assert weights == (parent.published / "adapter_model.safetensors").read_bytes()
+    with pytest.raises(Invalid, match="is not the version"):
+        await lay_out_parent(settings, msgspec.structs.replace(plan, parent_sha256="0"), place)
+    with pytest.raises(Invalid, match="cannot be had"):
+        await lay_out_parent(settings, msgspec.structs.replace(plan, parent="ft:gone"), place)
