@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from accelerate.data_loader import prepare_data_loader
 from peft import PeftModel
+from peft.helpers import disable_input_dtype_casting
 from peft.optimizers import create_loraplus_optimizer
 from torch.utils.data import DataLoader
 from transformers import PrinterCallback, Trainer
@@ -90,11 +91,14 @@ class AdapterTrainer(Trainer):  # type: ignore[misc]  # transformers ships no ty
         targets = inputs["targets"] / self.args.world_size
         losses = []
         last = len(inputs["micro_batches"]) - 1
-        for index, batch in enumerate(inputs["micro_batches"]):
-            with self._waits(model) if index < last else nullcontext():
-                loss = self.compute_loss(model, dict(batch), num_items_in_batch=targets)
-                self.accelerator.backward(loss)
-            losses.append(loss.detach())
+        # Autocast brings an adapter's inputs to 16 bits. To bring them to its weights' 32 bits
+        # first cost an eighth of a step.
+        with disable_input_dtype_casting(model, active=self.args.bf16):
+            for index, batch in enumerate(inputs["micro_batches"]):
+                with self._waits(model) if index < last else nullcontext():
+                    loss = self.compute_loss(model, dict(batch), num_items_in_batch=targets)
+                    self.accelerator.backward(loss)
+                losses.append(loss.detach())
         self.tokens_seen += inputs["tokens"]
         return torch.stack(losses).sum()
 
