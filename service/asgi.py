@@ -98,6 +98,7 @@ def create_app(settings: Settings, started: Callable[[], None] = lambda: None) -
         try:
             async with running(settings) as services:
                 app.state.services = services
+                front.open(services)
                 started()
                 yield
         except* GraftlineError as group:
@@ -119,7 +120,8 @@ def create_app(settings: Settings, started: Callable[[], None] = lambda: None) -
         logging_config=None,
         openapi_config=DescriptionConfig(),
     )
-    return Front(application)
+    front = Front(application)
+    return front
 
 
 @asynccontextmanager

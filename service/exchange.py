@@ -7,13 +7,14 @@ it; a request is answered by the version it was routed to, or fails clearly.
 import random
 import time
 
-from litestar.types import Receive, Send
+from litestar.types import Receive
 
 from registry.errors import Declined, Interrupted, Unavailable, Unreachable
 from service.answer_notes import AnswerNotes
 from service.fleet.attempts import Attempts, failure_of
 from service.fleet.replica import Replica
 from service.outcome import Asked, Outcome, report
+from service.outlet import Outlet
 from service.problems import problem_of
 from service.relay import Relay
 from service.routing import Route
@@ -33,7 +34,7 @@ class Exchange:
         self._asked = asked
         self._outcome = Outcome(started=time.perf_counter())
 
-    async def __call__(self, receive: Receive, send: Send) -> None:
+    async def __call__(self, receive: Receive, outlet: Outlet) -> None:
         """Answer the request, whose body was read.
 
         Raises:
@@ -56,7 +57,7 @@ class Exchange:
             services.reconciler.hold(route.model)
             try:
                 async with services.departures.watch(receive):
-                    await self._in_turn(route, send)
+                    await self._in_turn(route, outlet)
             finally:
                 services.reconciler.release(route.model)
         except Exception as exc:
@@ -65,23 +66,23 @@ class Exchange:
         finally:
             self._report(route)
 
-    async def _in_turn(self, route: Route, send: Send) -> None:
+    async def _in_turn(self, route: Route, outlet: Outlet) -> None:
         turnstile = self._services.turnstile
         if not turnstile.try_enter():
             await turnstile.enter()
         try:
-            await self._answer(route, send)
+            await self._answer(route, outlet)
         finally:
             turnstile.leave()
 
-    async def _answer(self, route: Route, send: Send) -> None:
+    async def _answer(self, route: Route, outlet: Outlet) -> None:
         fleet, attempts = self._services.fleet, Attempts()
         body = self._asked.inquiry.body_for(route.model, self._asked.request_id)
         while True:
             replica = await self._pick(route, attempts)
             replica.outstanding += 1
             try:
-                if await self._try(replica, body, route, send):
+                if await self._try(replica, body, route, outlet):
                     fleet.note_answer(replica, self._outcome.status)
                     return
             except (Unreachable, Declined, Interrupted) as exc:
@@ -96,7 +97,7 @@ class Exchange:
             finally:
                 replica.outstanding -= 1
 
-    async def _try(self, replica: Replica, body: bytes, route: Route, send: Send) -> bool:
+    async def _try(self, replica: Replica, body: bytes, route: Route, outlet: Outlet) -> bool:
         """Answer by one replica; return false if it does not know the version."""
         asked = self._asked
         path, request_id = asked.inquiry.dialect.path, asked.request_id
@@ -105,7 +106,7 @@ class Exchange:
                 return False
             if upstream.status == _DECLINED:
                 raise Declined("engine", "The engine (vLLM) takes no requests now; try again.")
-            relay = Relay(asked, self._outcome, self._report, send)
+            relay = Relay(asked, self._outcome, self._report, outlet)
             await (relay.stream if upstream.is_stream else relay.whole)(upstream, route)
             return True
 

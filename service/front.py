@@ -4,6 +4,7 @@ It refuses to know what either does. Litestar describes the inference routes too
 same exchange; going past its machinery is what lets one core answer thousands of requests a second.
 """
 
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 
 from litestar import Litestar
@@ -12,6 +13,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 
 from service.dialects.table import DIALECTS_BY_PATH
 from service.inference import Inference
+from service.services import Services
 
 
 class Front:
@@ -21,6 +23,13 @@ class Front:
         self.litestar = litestar
         """The application behind the door."""
         self._litestar: ASGIApp = litestar
+        self._doors: Mapping[str, Inference] = {}
+
+    def open(self, services: Services) -> None:
+        """Lead inference to these parts from now on."""
+        self._doors = {
+            path: Inference(services, dialect) for path, dialect in DIALECTS_BY_PATH.items()
+        }
 
     @property
     def state(self) -> State:
@@ -33,8 +42,8 @@ class Front:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Lead one connection on."""
-        dialect = DIALECTS_BY_PATH.get(scope.get("path", ""))
-        if dialect is not None and scope.get("method") == "POST":
-            await Inference(self.litestar.state.services, dialect)(scope, receive, send)
-            return
-        await self._litestar(scope, receive, send)
+        door = self._doors.get(scope.get("path", ""))
+        if door is not None and scope.get("method") == "POST":
+            await door(scope, receive, send)
+        else:
+            await self._litestar(scope, receive, send)

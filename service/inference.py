@@ -8,17 +8,19 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from litestar.types import Message, Receive, Scope, Send
+from litestar.types import Receive, Scope, Send
 
 from registry import records
 from registry.errors import BodyTooLarge
 from service.auth import authenticate, require
+from service.cycle import outlet_of
 from service.dialects.dialect import Dialect
 from service.dialects.shapes import Shape
 from service.exchange import Exchange
 from service.headers import Headers
 from service.inquiry import decode_inquiry
 from service.outcome import Asked
+from service.outlet import Outlet
 from service.problems import Problem, new_request_id, problem_of
 from service.services import Services
 
@@ -43,20 +45,20 @@ class Inference:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or say clearly why not."""
         request_id = new_request_id()
-        sender = _Sender(send)
+        outlet = outlet_of(send)
         try:
-            await self._answer(request_id, Headers(scope), receive, sender)
+            await self._answer(request_id, Headers(scope), receive, outlet)
         except ClientLeft:
             return
         except Exception as exc:  # the edge of a request: whatever it met, the client is told
             problem = problem_of(exc, request_id)
             if problem.status == _UNEXPECTED:
                 logger.exception("request %s failed", request_id)
-            if not sender.has_begun:
-                await send_problem(problem, self._dialect.shape, send)
+            if not outlet.response_started:
+                await send_problem(problem, self._dialect.shape, outlet)
 
     async def _answer(
-        self, request_id: str, headers: Headers, receive: Receive, sender: "_Sender"
+        self, request_id: str, headers: Headers, receive: Receive, outlet: Outlet
     ) -> None:
         key = authenticate(self._services.keyring, headers, time.time())
         require(key, records.Scope.INFERENCE)
@@ -64,21 +66,7 @@ class Inference:
         body = await read_body(receive, headers.get("content-length"), limit)
         inquiry = decode_inquiry(body, headers.get, self._dialect)
         asked = Asked(inquiry=inquiry, key=key, request_id=request_id)
-        await Exchange(self._services, asked)(receive, sender)
-
-
-class _Sender:
-    """Passes messages on, and remembers whether the answer has begun."""
-
-    __slots__ = ("_send", "has_begun")
-
-    def __init__(self, send: Send) -> None:
-        self._send = send
-        self.has_begun = False
-
-    async def __call__(self, message: Message) -> None:
-        self.has_begun = True
-        await self._send(message)
+        await Exchange(self._services, asked)(receive, outlet)
 
 
 async def read_body(receive: Receive, length: str | None, limit: int) -> bytes:
@@ -107,7 +95,7 @@ async def read_body(receive: Receive, length: str | None, limit: int) -> bytes:
     return bytes(whole)
 
 
-async def send_problem(problem: Problem, shape: Shape, send: Send) -> None:
+async def send_problem(problem: Problem, shape: Shape, outlet: Outlet) -> None:
     """Send an error as a whole answer."""
     body = problem.encode(shape)
     headers = [
@@ -115,8 +103,9 @@ async def send_problem(problem: Problem, shape: Shape, send: Send) -> None:
         (b"content-length", str(len(body)).encode()),
         *((name.encode(), value.encode("latin-1")) for name, value in problem.headers.items()),
     ]
-    await send({"type": "http.response.start", "status": problem.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body, "more_body": False})
+    outlet.begin(problem.status, headers)
+    outlet.end(body)
+    await outlet.drain()
 
 
 async def _next(receive: Receive) -> Mapping[str, Any]:

@@ -5,12 +5,14 @@ of a body, and for a client that does not read; and it takes heads of any size.
 """
 
 import asyncio
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
+from urllib.parse import unquote
 
+import httptools
 import msgspec
-from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from service.corked import CorkedProtocol
+from service.cycle import Cycle
 from service.problems import Detail, ErrorBody, new_request_id
 
 MAX_HEAD_BYTES = 64 * 1024
@@ -44,7 +46,7 @@ _TOO_LARGE = _Refusal(
 )
 
 
-class ImpatientProtocol(CorkedProtocol):
+class ImpatientProtocol(HttpToolsProtocol):
     """uvicorn's HTTP, with deadlines for the client and bounds for what it sends.
 
     Args:
@@ -68,7 +70,7 @@ class ImpatientProtocol(CorkedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take a new connection, whose first request is to come."""
-        super().connection_made(transport)
+        super().connection_made(cast("asyncio.Transport", transport))
         self._owes_since = self.loop.time()
         self._watch()
 
@@ -116,8 +118,8 @@ class ImpatientProtocol(CorkedProtocol):
             raise ValueError(_TOO_LARGE.code)  # stops the parser; `send_400_response` follows
         if len(self.pipeline) >= MAX_PIPELINED:
             raise ValueError("too many pipelined requests")
-        super().on_headers_complete()
         self._is_in_head = False
+        self._begin_answer()
 
     def on_message_complete(self) -> None:
         """Take note that the request is whole."""
@@ -127,6 +129,36 @@ class ImpatientProtocol(CorkedProtocol):
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - ours says the same to everybody
         """Refuse what uvicorn's parser stopped at."""
         self._refuse(self._refusal)
+
+    def _begin_answer(self) -> None:
+        """Do what uvicorn does here, with a cycle of ours; websockets and its limits are off."""
+        version = self.parser.get_http_version()
+        url = httptools.parse_url(self.url)
+        path = url.path.decode("ascii")
+        self.scope["method"] = self.parser.get_method().decode("ascii")
+        self.scope["http_version"] = version
+        self.scope["path"] = unquote(path) if "%" in path else path
+        self.scope["raw_path"] = url.path
+        self.scope["query_string"] = url.query or b""
+        before = self.cycle
+        self.cycle = Cycle(
+            scope=self.scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=self.expect_100_continue,
+            keep_alive=version != "1.0" and self.parser.should_keep_alive(),
+            on_response=self.on_response_complete,
+        )
+        if before is None or before.response_complete:
+            self._start_asgi_task(self.cycle, self.app)
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((self.cycle, self.app))
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:  # noqa: ANN401 - uvicorn's own
         self._running = cycle

@@ -7,8 +7,8 @@ import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from secrets import token_hex
 from typing import Any
-from uuid import uuid4
 
 import msgspec
 from litestar import Request, Response
@@ -114,7 +114,7 @@ _HTTP_CODES = {404: "unknown_url", 405: "method_not_allowed", 413: "request_too_
 
 def new_request_id() -> str:
     """Return an id for one request: 32 hexadecimal digits."""
-    return uuid4().hex
+    return token_hex(16)
 
 
 def problem_of(error: Exception, request_id: str) -> Problem:

@@ -5,16 +5,15 @@ It refuses to know which engine answers, and what is written down of it.
 
 from collections.abc import Callable
 
-from litestar.types import HTTPResponseStartEvent, Send
-
 from registry.errors import Unavailable
 from service.outcome import STREAM_BROKE, Asked, Outcome
+from service.outlet import Outlet
 from service.problems import in_shape, problem_of, stream_event
 from service.routing import Route
 from service.streaming import StreamReader
 from service.vllm import Upstream
 
-_ERRORS = 400
+_OK, _ERRORS = 200, 400
 _JSON = b"application/json"
 
 
@@ -27,18 +26,18 @@ class Relay:
         report: Writes the outcome down, in memory. It is called in the same breath in which the
             end of the answer is sent: the client does not wait for it, and feedback on the answer,
             which may follow at once, still finds the interaction.
-        send: ASGI's.
+        outlet: The way to the client.
     """
 
-    __slots__ = ("_asked", "_outcome", "_report", "_send")
+    __slots__ = ("_asked", "_outcome", "_outlet", "_report")
 
     def __init__(
-        self, asked: Asked, outcome: Outcome, report: Callable[[Route], None], send: Send
+        self, asked: Asked, outcome: Outcome, report: Callable[[Route], None], outlet: Outlet
     ) -> None:
         self._asked = asked
         self._outcome = outcome
         self._report = report
-        self._send = send
+        self._outlet = outlet
 
     async def whole(self, upstream: Upstream, route: Route) -> None:
         """Send a plain answer; nothing is sent before the engine's answer is complete.
@@ -53,9 +52,8 @@ class Relay:
             outcome.notes.feed(body)
         if upstream.status >= _ERRORS:
             body = in_shape(body, upstream.status, dialect.shape, self._asked.request_id)
-        await self._send(self._head(upstream, route, len(body)))
-        await self._send({"type": "http.response.body", "body": body, "more_body": False})
-        self._report(route)
+        self._outlet.begin(upstream.status, self._head(upstream, route, len(body)))
+        await self._end(body, route)
 
     async def stream(self, upstream: Upstream, route: Route) -> None:
         """Send events as they come; a stream that breaks ends with an event that says so.
@@ -71,44 +69,29 @@ class Relay:
             keep_usage=self._asked.inquiry.wants_usage,
             listener=None if outcome.notes is None else outcome.notes.feed,
         )
-        head = self._head(upstream, route, None)
+        events = _Events(reader, outcome, self._outlet)
+        events.head = (upstream.status, self._head(upstream, route, None))
         status = upstream.status
         try:
-            tail = await self._events(upstream, reader, head)
+            await upstream.pour(events.take, self._outlet.drain)
+            tail = events.last()
         except Unavailable as exc:
-            if self._outcome.first_byte_seconds is None:
+            if outcome.first_byte_seconds is None:
                 raise
             # The head is sent: only an event can still tell the client.
             status = STREAM_BROKE
             tail = stream_event(problem_of(exc, self._asked.request_id), dialect.shape)
         outcome.take(STREAM_BROKE if reader.has_failed else status, reader)
-        await self._send({"type": "http.response.body", "body": tail, "more_body": False})
+        await self._end(tail, route)
+
+    async def _end(self, data: bytes, route: Route) -> None:
+        self._outlet.end(data)
         self._report(route)
+        await self._outlet.drain()
 
-    async def _events(
-        self, upstream: Upstream, reader: StreamReader, head: HTTPResponseStartEvent
-    ) -> bytes:
-        """Relay until the closing event, and return that unsent."""
-        tail = b""
-        async for chunk in upstream.chunks():
-            data = reader.feed(chunk)
-            if reader.is_done:
-                tail += data
-            elif data:
-                await self._begin(head)
-                await self._send({"type": "http.response.body", "body": data, "more_body": True})
-        if not reader.is_done:
-            raise Unavailable("engine", "The engine ended the answer before it was complete.")
-        await self._begin(head)
-        return tail
-
-    async def _begin(self, head: HTTPResponseStartEvent) -> None:
-        """Send the head, once."""
-        if self._outcome.first_byte_seconds is None:
-            self._outcome.note_first_byte()
-            await self._send(head)
-
-    def _head(self, upstream: Upstream, route: Route, length: int | None) -> HTTPResponseStartEvent:
+    def _head(
+        self, upstream: Upstream, route: Route, length: int | None
+    ) -> list[tuple[bytes, bytes]]:
         headers = [
             (b"content-type", upstream.content_type if upstream.status < _ERRORS else _JSON),
             (b"x-request-id", self._asked.request_id.encode()),
@@ -126,7 +109,51 @@ class Relay:
             headers.append((b"cache-control", b"no-cache"))
         else:
             headers.append((b"content-length", str(length).encode()))
-        return {"type": "http.response.start", "status": upstream.status, "headers": headers}
+        return headers
+
+
+class _Events:
+    """The events of one stream, from the engine's connection to the client's."""
+
+    __slots__ = ("_outcome", "_outlet", "_reader", "_tail", "head")
+
+    def __init__(self, reader: StreamReader, outcome: Outcome, outlet: Outlet) -> None:
+        self.head: tuple[int, list[tuple[bytes, bytes]]] = (_OK, [])
+        """Status and header fields, which leave with the first event."""
+        self._reader = reader
+        self._outcome = outcome
+        self._outlet = outlet
+        self._tail = b""
+
+    def take(self, data: bytes) -> bool:
+        """Pass on what is whole; return whether the client can take more.
+
+        What comes with the closing event waits for `last`: the client shall not see the end of an
+        answer before it is written down.
+        """
+        events = self._reader.feed(data)
+        if self._reader.is_done:
+            self._tail += events
+        elif events:
+            self._begin()
+            return self._outlet.write(events)
+        return True
+
+    def last(self) -> bytes:
+        """Return the closing event, unsent, when everything before it is on its way.
+
+        Raises:
+            Unavailable: It did not come.
+        """
+        if not self._reader.is_done:
+            raise Unavailable("engine", "The engine ended the answer before it was complete.")
+        self._begin()
+        return self._tail
+
+    def _begin(self) -> None:
+        if self._outcome.first_byte_seconds is None:
+            self._outcome.note_first_byte()
+            self._outlet.begin(*self.head)
 
 
 def _header(name: str) -> bytes:

@@ -56,7 +56,7 @@ class _ProbeAnswer(msgspec.Struct):
 class Upstream:
     """The engine's answer to one inference request, as far as it has come."""
 
-    __slots__ = ("chunks", "content_type", "is_stream", "read", "status")
+    __slots__ = ("content_type", "is_stream", "pour", "read", "status")
 
     def __init__(self, connection: Connection) -> None:
         self.status = connection.status
@@ -67,8 +67,8 @@ class Upstream:
         """Whether the answer comes as server-sent events."""
         self.read = connection.body
         """Returns the whole body; see `Connection.body`."""
-        self.chunks = connection.chunks
-        """Yields the body as it comes; see `Connection.chunks`."""
+        self.pour = connection.pour
+        """Hands on the body as it comes; see `Connection.pour`."""
 
 
 class Generation:

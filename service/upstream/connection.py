@@ -6,7 +6,7 @@ needs more than three times the processor time for the same exchange (docs/decis
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import Awaitable, Callable
 from typing import cast
 
 import httptools
@@ -32,6 +32,7 @@ class Connection(asyncio.Protocol):
         self._is_paused = False
         self._is_spoiled = False
         self._is_kept = False
+        self._take: Callable[[bytes], bool] | None = None
         self.is_open = False
         """Whether the peer can still be written to."""
         self._begin()
@@ -46,7 +47,8 @@ class Connection(asyncio.Protocol):
         """Whether the answer came to its end."""
         self._chunks: deque[bytes] = deque()
         self._held_bytes = 0
-        self._failure: Unavailable | None = None
+        self._is_full = False
+        self._failure: Exception | None = None
 
     # What the caller does.
 
@@ -66,23 +68,39 @@ class Connection(asyncio.Protocol):
         while not self.status:
             await self._changed()
 
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """Yield the body as it comes.
+    async def pour(
+        self, take: Callable[[bytes], bool], drain: Callable[[], Awaitable[None]]
+    ) -> None:
+        """Hand on the body as it comes, in the breath in which it was read; return at its end.
+
+        No task is woken for a piece: for a short one that would cost more than all else.
+
+        Args:
+            take: Takes a piece; returns whether it can take another one.
+            drain: Returns once it can again; the engine is not read from meanwhile.
 
         Raises:
             Interrupted: The connection broke before the end.
             Unavailable: The deadline came first.
         """
-        while True:
-            if self._chunks:
-                yield self._taken()
-            elif self.is_complete:
-                return
-            else:
-                await self._changed()
+        self._take = take
+        try:
+            self._hand_on()
+            while self._is_full or not self.is_complete:
+                if self._is_full:
+                    await drain()
+                    self._is_full = False
+                    self._resume()
+                    self._hand_on()
+                else:
+                    await self._changed()
+            self._raise_failure()
+        finally:
+            self._take = None
+            self._is_full = False
 
     async def body(self) -> bytes:
-        """Return the whole body; raises as `chunks` does."""
+        """Return the whole body; raises as `pour` does."""
         parts = []
         while not self.is_complete:
             if self._chunks:
@@ -107,14 +125,31 @@ class Connection(asyncio.Protocol):
             self.is_open = False
             self._transport.abort()
 
+    def _hand_on(self) -> None:
+        """Hand on what has come; a taker that is full stops the reading until it is drained."""
+        if self._take is None or self._is_full or not self._chunks:
+            return
+        self._is_full = not self._take(self._taken())
+        if self._is_full and self.is_open:
+            self._pause()
+            self._wake()
+
+    def _pause(self) -> None:
+        if not self._is_paused:
+            self._is_paused = True
+            self._transport.pause_reading()
+
     def _taken(self) -> bytes:
-        data = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
+        data = self._chunks.popleft() if len(self._chunks) == 1 else b"".join(self._chunks)
         self._chunks.clear()
         self._held_bytes = 0
+        self._resume()
+        return data
+
+    def _resume(self) -> None:
         if self._is_paused:
             self._is_paused = False
             self._transport.resume_reading()
-        return data
 
     async def _changed(self) -> None:
         self._raise_failure()
@@ -157,6 +192,11 @@ class Connection(asyncio.Protocol):
             message = "The engine's answer is not HTTP. Check GRAFTLINE_ENGINE_URL."
             self._fail(Interrupted("engine", message))
             self.abort()
+        try:
+            self._hand_on()
+        except Exception as exc:  # noqa: BLE001 - the taker's own, which belongs to its task
+            self._failure = exc
+            self._wake()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Take note of a closed connection; an answer without a stated length ends with it."""
@@ -197,10 +237,10 @@ class Connection(asyncio.Protocol):
             return
         self._chunks.append(data)
         self._held_bytes += len(data)
-        if self._held_bytes > READ_AHEAD_BYTES and not self._is_paused and self.is_open:
-            self._is_paused = True
-            self._transport.pause_reading()
-        self._wake()
+        if self._held_bytes > READ_AHEAD_BYTES and self.is_open:
+            self._pause()
+        if self._take is None:
+            self._wake()
 
     def on_message_complete(self) -> None:
         """Take the end of an answer."""

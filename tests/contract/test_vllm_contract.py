@@ -14,6 +14,7 @@ from service.answer_text import AnswerText
 from service.dialects.table import DIALECTS_BY_PATH
 from service.vllm import Engine
 from tests.fakes.vllm import FakeVllm
+from tests.pieces import pieces_of, whole_of
 from tests.vllm_server import write_adapter
 
 pytestmark = pytest.mark.contract
@@ -73,7 +74,7 @@ async def stream(
     async with peer.engine.generate(path, sent, request_id) as upstream:
         assert upstream.status == 200
         assert upstream.is_stream
-        whole = b"".join([chunk async for chunk in upstream.chunks()])
+        whole = await whole_of(upstream)
     events = whole.split(b"\n\n")
     assert events.pop() == b""
     assert all(event.startswith(b"data: ") for event in events)
@@ -226,8 +227,11 @@ async def test_an_adapter_changes_log_probabilities(peer: Peer) -> None:
 async def test_the_engine_goes_on_when_a_client_leaves(peer: Peer) -> None:
     """A stream left in the middle costs the server nothing: the next request is answered."""
     body = {"model": BASE, **ASK, "max_tokens": 1500, "ignore_eos": True, "stream": True}
-    async with peer.engine.generate(CHAT, json.dumps(body).encode(), "d" * 32) as upstream:
-        await anext(upstream.chunks())
+    async with (
+        peer.engine.generate(CHAT, json.dumps(body).encode(), "d" * 32) as upstream,
+        pieces_of(upstream) as pieces,
+    ):
+        assert await pieces.get()
     async with asyncio.timeout(30):
         status, _ = await ask(peer, CHAT, {"model": BASE, **ASK})
     assert status == 200
@@ -251,12 +255,10 @@ async def test_other_dialects_streams_are_read_to_their_end(peer: Peer, path: st
     """Relayed byte for byte, with usage and a reason of the end."""
     reader = DIALECTS_BY_PATH[path].stream_reader()
     body = json.dumps({**_asking(path, "f" * 32), "stream": True}).encode()
-    whole = relayed = b""
     async with peer.engine.generate(path, body, "f" * 32) as upstream:
         assert upstream.is_stream
-        async for chunk in upstream.chunks():
-            whole, relayed = whole + chunk, relayed + reader.feed(chunk)
-    assert relayed == whole
+        whole = await whole_of(upstream)
+    assert reader.feed(whole) == whole
     assert reader.is_done
     assert not reader.has_failed
     assert reader.usage is not None
@@ -272,8 +274,7 @@ async def test_a_stream_has_the_words_of_a_plain_answer(peer: Peer, path: str) -
     reader = dialect.stream_reader(listener=text.feed)
     sent = json.dumps({**body, "stream": True}).encode()
     async with peer.engine.generate(path, sent, "f" * 32) as upstream:
-        async for chunk in upstream.chunks():
-            reader.feed(chunk)
+        reader.feed(await whole_of(upstream))
     assert text.value
     assert text.value == dialect.words_of(json.dumps(plain).encode())
 

@@ -9,6 +9,7 @@ import pytest
 from registry.errors import Interrupted, Unavailable, Unreachable
 from service.upstream.connection import READ_AHEAD_BYTES
 from service.upstream.pool import ConnectionPool
+from tests.pieces import pieces_of
 
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 WHOLE = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}"
@@ -117,9 +118,12 @@ async def test_a_stream_comes_in_pieces() -> None:
 
     async with served(talk) as (server, pool):
         seen = []
-        async with pool.post("/s", b"{}", request_id="r", deadline_seconds=5) as answer:
-            async for chunk in answer.chunks():
-                seen.append(chunk)
+        async with (
+            pool.post("/s", b"{}", request_id="r", deadline_seconds=5) as answer,
+            pieces_of(answer) as pieces,
+        ):
+            while (piece := await pieces.get()) is not None:
+                seen.append(piece)
                 first_seen.set()
         assert seen == [b"one", b"two"]
 
@@ -133,8 +137,11 @@ async def test_leaving_early_cuts_the_connection() -> None:
         await reader.readexactly(1)
 
     async with served(talk) as (server, pool):
-        async with pool.post("/s", b"{}", request_id="r", deadline_seconds=5) as answer:
-            await anext(aiter(answer.chunks()))
+        async with (
+            pool.post("/s", b"{}", request_id="r", deadline_seconds=5) as answer,
+            pieces_of(answer) as pieces,
+        ):
+            assert await pieces.get() == b"one"
         async with asyncio.timeout(5):
             await server.gone.wait()
 
@@ -238,15 +245,40 @@ async def test_a_slow_reader_holds_the_engine_back() -> None:
             sent += READ_AHEAD_BYTES
 
     async with served(talk) as (server, pool):
-        async with pool.post("/s", b"{}", request_id="r", deadline_seconds=20) as answer:
-            pieces = aiter(answer.chunks())
-            total = len(await anext(pieces))
+        async with (
+            pool.post("/s", b"{}", request_id="r", deadline_seconds=20) as answer,
+            pieces_of(answer) as pieces,
+        ):
+            total = len(await pieces.get() or b"")
             for _ in range(200):  # every chance to read on
                 await asyncio.sleep(0)
             assert answer._held_bytes <= 2 * READ_AHEAD_BYTES
-            async for piece in pieces:
+            while (piece := await pieces.get()) is not None:
                 total += len(piece)
         assert total == size
+
+
+async def test_a_taker_that_fails_fails_its_request() -> None:
+    """Its error reaches the task that waits, not the event loop's own handler."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await server.request(reader)
+        writer.write(HEAD)
+        await asyncio.sleep(0)
+        writer.write(b"3\r\none\r\n0\r\n\r\n")
+
+    def take(data: bytes) -> bool:
+        raise LookupError(data)
+
+    async def drain() -> None:
+        """Nothing is ever full."""
+
+    async with (
+        served(talk) as (server, pool),
+        pool.post("/s", b"{}", request_id="r", deadline_seconds=5) as answer,
+    ):
+        with pytest.raises(LookupError, match="one"):
+            await answer.pour(take, drain)
 
 
 async def test_a_closed_pool_opens_nothing() -> None:
