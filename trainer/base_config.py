@@ -10,7 +10,8 @@ import msgspec
 from huggingface_hub import hf_hub_download
 
 from registry.errors import TrainingFailed
-from trainer.plan import ModelShape
+from registry.planning.rates import ModelShape
+from registry.planning.shape import shape_of
 
 
 def read_shape(base_model: str) -> ModelShape:
@@ -23,9 +24,21 @@ def read_shape(base_model: str) -> ModelShape:
     config = read_config(base_model)
     text = config.get("text_config", config)
     try:
-        return ModelShape(hidden_size=int(text["hidden_size"]), model_type=config["model_type"])
+        return ModelShape(
+            hidden_size=int(text["hidden_size"]),
+            model_type=config["model_type"],
+            parameters=_parameters(config),
+        )
     except (ValueError, KeyError, TypeError) as exc:
         raise _unreadable(base_model, exc) from exc
+
+
+def _parameters(config: dict[str, Any]) -> int | None:
+    """Return the number of weights, or none for a model of another make."""
+    try:
+        return shape_of(config).parameters
+    except ValueError:
+        return None
 
 
 def read_config(base_model: str) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from registry.errors import StorageFull, TrainingFailed
 from registry.settings import process_number
 from trainer.protocol import Failure, Message, Outcome, decode_plan
 from trainer.stopping import EXIT_STOPPED, Stopped, Stopping
+from trainer.unneeded import hide_unneeded
 from trainer.workplace import Workplace
 
 EXIT_OUT_OF_MEMORY = 71
@@ -111,15 +112,17 @@ def _take_stdout() -> int:
 
 
 def _train(place: Workplace, channel: int, stopping: Stopping) -> Outcome | None:
-    # Imported here: it takes seconds, and the death of the parent must be looked after before.
-    from trainer.finetune import train  # noqa: PLC0415 - see above
-
     def report(message: Message) -> None:
         if process_number() == 0:
             os.write(channel, msgspec.json.encode(message) + b"\n")
 
     try:
-        return train(decode_plan(place.plan.read_bytes()), place, report, stopping)
+        plan = decode_plan(place.plan.read_bytes())
+        hide_unneeded(plan.options.technique)
+        # Imported here: it takes seconds, and the death of the parent must be looked after before.
+        from trainer.finetune import train  # noqa: PLC0415 - see above
+
+        return train(plan, place, report, stopping)
     except TrainingFailed as exc:
         return Failure(code=exc.code, message=exc.message)
     except Stopped:

@@ -9,25 +9,17 @@ from typing import Any, Final
 import msgspec
 
 from registry.errors import Invalid
+from registry.planning.rates import ModelShape, base_learning_rate
 from registry.planning.rules import AUTO_LORA_RANK, auto_batch_size, auto_epochs
 from registry.records import Record
 from registry.training_options import LoraStart, Technique, TrainingOptions
 
-MAX_AUTO_LEARNING_RATE: Final = 4e-3
-"""The cap of the learning rate's rule, which was not fitted below a hidden size of 1,000."""
 ALPHA_PER_RANK: Final = 2
 """LoRA alpha, as a multiple of the rank."""
 WARMUP_SHARE: Final = 0.05
 """Share of the steps in which the learning rate rises."""
-TECHNIQUE_FACTORS: Final = {Technique.FULL: 0.1}
-"""Factors on LoRA's learning rate, by technique; 1 where there is none."""
-DPO_SHARE: Final = 0.1
-"""Learning rate of DPO, as a share of supervised training's with the same technique."""
 AUTO_BETA: Final = 0.1
 """DPO's beta, as in arXiv 2305.18290."""
-
-FAMILY_EXPONENTS: Final = {"llama": 0.781, "qwen2": 0.0775, "qwen3": 0.0775}
-"""Exponents of the learning rate's rule, by model type; Llama's where a family has none."""
 
 _RANGES: Final[dict[str, tuple[float, float, type]]] = {
     "n_epochs": (1, 50, int),
@@ -39,15 +31,6 @@ _RANGES: Final[dict[str, tuple[float, float, type]]] = {
     "beta": (0.0, 10.0, float),
 }
 _DPO_ONLY: Final = frozenset({"beta"})
-
-
-class ModelShape(Record, frozen=True, kw_only=True):
-    """What the rules need to know about a base model."""
-
-    hidden_size: int
-    """Width of the residual stream."""
-    model_type: str
-    """The family, such as `llama`."""
 
 
 class Hyperparameters(Record, frozen=True, kw_only=True):
@@ -128,30 +111,6 @@ def resolve(
         lora_dropout=options.lora_dropout,
         beta=(given["beta"] or AUTO_BETA) if is_dpo else None,
     )
-
-
-def base_learning_rate(
-    model: ModelShape, *, method: str = "supervised", options: TrainingOptions | None = None
-) -> float:
-    """Return the learning rate of a multiplier of 1.
-
-    The rule is `5e-5 · 10 · (2000 / hidden) ** p`: full fine-tuning's rate, ten times higher for
-    LoRA, scaled with the width. Source: Thinking Machines, "LoRA Without Regret" (2025) and the
-    `get_lr` of its cookbook, with p = 0.781 for Llama and 0.0775 for Qwen. It was fitted on widths
-    of 2,000 and more, so it is capped at `MAX_AUTO_LEARNING_RATE`.
-
-    What is ours, and not measured yet (`make bench-methods` would): each technique takes what
-    `TECHNIQUE_FACTORS` says of LoRA's rate, and DPO `DPO_SHARE` of its technique's. With LoRA+ the
-    rate is A's, and is divided by the root of the ratio, so that the geometric mean of A's and B's
-    rates stays the rule's.
-    """
-    options = options or TrainingOptions()
-    exponent = FAMILY_EXPONENTS.get(model.model_type, FAMILY_EXPONENTS["llama"])
-    scale: float = (2000 / model.hidden_size) ** exponent
-    rate = min(5e-5 * 10 * scale, MAX_AUTO_LEARNING_RATE)
-    rate *= TECHNIQUE_FACTORS.get(options.technique, 1.0)
-    rate /= math.sqrt(options.lora_plus_ratio or 1.0)
-    return rate * (DPO_SHARE if method == "dpo" else 1.0)
 
 
 def published_rank(hyperparameters: Hyperparameters, technique: Technique, max_rank: int) -> int:

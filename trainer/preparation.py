@@ -18,6 +18,7 @@ from registry.chatdata import Row
 from registry.durable import write_file
 from registry.errors import Invalid, NotFound, TrainingFailed
 from registry.formats.reading import read_rows, recognise
+from registry.planning.rates import ModelShape
 from registry.records import DataFile, FineTuningJob, Purpose
 from registry.settings import Settings
 from registry.store import Store
@@ -26,7 +27,7 @@ from trainer.base_config import read_shape
 from trainer.continuation import Parent, adopt, find_parent
 from trainer.inspection import notices_of
 from trainer.journal import derived_id, message
-from trainer.plan import Hyperparameters, ModelShape, resolve
+from trainer.plan import Hyperparameters, resolve
 from trainer.protocol import DPO, Notice, Plan
 from trainer.validation import (
     Division,

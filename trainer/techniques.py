@@ -3,20 +3,13 @@
 It refuses to know rows and losses, and what is published of them.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 from peft import (
-    DeloraConfig,
-    LoHaConfig,
-    LoKrConfig,
     LoraConfig,
-    MissConfig,
-    PeftConfig,
     PeftModel,
-    VeraConfig,
     get_peft_model,
     prepare_model_for_kbit_training,
     set_peft_model_state_dict,
@@ -26,15 +19,15 @@ from torch import nn
 from transformers import BitsAndBytesConfig
 
 from registry.errors import TrainingFailed
-from registry.training_options import LORA_FAMILY, LoraStart, Technique, TrainingOptions
+from registry.training_options import LoraStart, Technique, TrainingOptions
 from trainer.language_model import engine_dtype, load_base
-from trainer.plan import Hyperparameters
+from trainer.peft_configs import Targets, config_of
 from trainer.protocol import Plan
 from trainer.targets import all_linear
 from trainer.workplace import Workplace
 
-VERA_RANK_FACTOR = 16
-"""Rank of VeRA's random matrices, as a multiple of `lora_rank`: only scales on them are trained."""
+_PACKS = "support_avx512bf16_for_cpu"
+"""bitsandbytes' own flag on a layer in 4 bits."""
 
 
 def load_trainable(plan: Plan, place: Workplace, attention: str = "sdpa") -> Any:  # noqa: ANN401 - peft ships no types
@@ -80,10 +73,23 @@ def _base(plan: Plan, attention: str) -> Any:  # noqa: ANN401 - transformers shi
             ),
             device_map={"": torch.cuda.current_device() if torch.cuda.is_available() else "cpu"},
         )
+        _keep_unpacked(base)
         return prepare_model_for_kbit_training(base, use_gradient_checkpointing=False)
     # Full fine-tuning moves weights by less than bfloat16 can tell; PiSSA takes a part out of them.
     is_exact = options.technique is Technique.FULL or options.lora_start is LoraStart.PISSA
     return load_base(plan.base_model, torch.float32 if is_exact else dtype, attention)
+
+
+def _keep_unpacked(base: Any) -> None:  # noqa: ANN401 - transformers ships no types
+    """Leave weights in 4 bits as they were loaded, on every processor.
+
+    On one with AVX-512 for bfloat16, bitsandbytes (0.50.2) packs them for inference as soon as the
+    model is measured, for good: from then on no gradient passes through them, and the training
+    goes on without a word.
+    """
+    for module in base.modules():
+        if hasattr(module, _PACKS):
+            setattr(module, _PACKS, False)
 
 
 def _linear_only(base: Any) -> Any:  # noqa: ANN401 - transformers ships no types
@@ -107,7 +113,8 @@ def _go_on(base: Any, folder: Path, plan: Plan) -> Any:  # noqa: ANN401 - peft s
 def _with_adapter(base: Any, plan: Plan) -> Any:  # noqa: ANN401 - peft ships no types
     _require_linear(base, plan.options)
     try:
-        return get_peft_model(base, _config(base, plan.options, plan.hyperparameters))
+        targets = _targets(base, plan.options)
+        return get_peft_model(base, config_of(plan.options, plan.hyperparameters, targets))
     except ValueError as exc:
         raise _unfit(str(exc)) from exc
 
@@ -123,37 +130,17 @@ def _require_linear(base: Any, options: TrainingOptions) -> None:  # noqa: ANN40
             raise _unfit(f"'{name}' is no linear layer that the engine can adapt.")
 
 
-def _config(base: Any, options: TrainingOptions, chosen: Hyperparameters) -> PeftConfig:  # noqa: ANN401 - transformers ships no types
-    targets = options.target_modules
-    every: dict[str, Any] = {
-        "target_modules": all_linear(base) if isinstance(targets, str) else list(targets),
-        "task_type": "CAUSAL_LM",
-    }
-    if options.technique in LORA_FAMILY:
-        is_pissa = options.lora_start is LoraStart.PISSA
-        return LoraConfig(
-            r=chosen.lora_rank,
-            lora_alpha=chosen.lora_alpha,
-            lora_dropout=chosen.lora_dropout,
-            use_rslora=options.rank_stabilized,
-            use_dora=options.technique is Technique.DORA,
-            init_lora_weights="pissa" if is_pissa else True,
-            rank_pattern=dict(options.rank_pattern),
-            alpha_pattern=dict(options.alpha_pattern),
-            bias="none",
-            **every,
-        )
-    return _OTHERS[options.technique](chosen.lora_rank, chosen.lora_alpha, every)
-
-
-_OTHERS: dict[Technique, Callable[[int, int, dict[str, Any]], PeftConfig]] = {
-    Technique.LOHA: lambda rank, alpha, every: LoHaConfig(r=rank, alpha=alpha, **every),
-    Technique.LOKR: lambda rank, alpha, every: LoKrConfig(r=rank, alpha=alpha, **every),
-    Technique.MISS: lambda rank, _alpha, every: MissConfig(r=rank, **every),
-    Technique.DELORA: lambda rank, alpha, every: DeloraConfig(r=rank, delora_lambda=alpha, **every),
-    Technique.VERA: lambda rank, _alpha, every: VeraConfig(r=VERA_RANK_FACTOR * rank, **every),
-}
-"""Configurations from rank, alpha and what every method has. MiSS and VeRA know no alpha."""
+def _targets(base: Any, options: TrainingOptions) -> Targets:  # noqa: ANN401 - transformers ships no types
+    wanted = options.target_modules
+    names = all_linear(base) if isinstance(wanted, str) else list(wanted)
+    layers = [
+        module
+        for name, module in base.named_modules()
+        if isinstance(module, nn.Linear)
+        and any(name == end or name.endswith(f".{end}") for end in names)
+    ]
+    shapes = frozenset((layer.out_features, layer.in_features) for layer in layers)
+    return Targets(names=names, shapes=shapes)
 
 
 def _unfit(reason: str) -> TrainingFailed:

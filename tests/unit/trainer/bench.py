@@ -9,9 +9,10 @@ from typing import Any
 import msgspec
 
 from registry.chatdata import Row
+from registry.planning.rates import ModelShape
 from registry.training_options import read_options
 from trainer.finetune import train
-from trainer.plan import ModelShape, resolve
+from trainer.plan import resolve
 from trainer.protocol import Message, Notice, Plan, Result
 from trainer.stopping import Stopping
 from trainer.workplace import Workplace

@@ -7,12 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from registry.errors import Invalid
+from registry.planning.rates import MAX_LORA_RATE, ModelShape, base_learning_rate
 from registry.planning.rules import auto_batch_size, auto_epochs
 from trainer.plan import (
-    MAX_AUTO_LEARNING_RATE,
     Hyperparameters,
-    ModelShape,
-    base_learning_rate,
     manifest_hyperparameters,
     resolve,
 )
@@ -43,7 +41,7 @@ def test_learning_rate_follows_the_published_rule() -> None:
 def test_learning_rate_is_capped_for_narrow_models() -> None:
     """The rule is not followed beyond the widths it was fitted on."""
     narrow = ModelShape(hidden_size=16, model_type="llama")
-    assert base_learning_rate(narrow) == MAX_AUTO_LEARNING_RATE
+    assert base_learning_rate(narrow) == MAX_LORA_RATE
 
 
 def test_multiplier_scales_the_rule() -> None:

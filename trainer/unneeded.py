@@ -1,0 +1,31 @@
+"""The libraries that a training does without, though others import them where they are installed.
+
+It refuses to know what is trained; it is asked before anything heavy is imported.
+"""
+
+import sys
+from collections.abc import Iterable
+
+from registry.training_options import Technique
+
+QUANTISATION = ("bitsandbytes",)
+"""What PEFT imports as soon as it makes a LoRA layer; only 4 bits need it."""
+GENERATION = ("sklearn",)
+"""What transformers imports with its generation, for speculative decoding; nothing is generated."""
+
+
+def hide_unneeded(technique: Technique) -> None:
+    """Let libraries believe that what a technique does without is not installed.
+
+    Call it before anything is imported, in a process that does nothing else. A library that was
+    imported already stays.
+    """
+    _hide(GENERATION)
+    if technique is not Technique.QLORA:
+        _hide(QUANTISATION)
+
+
+def _hide(names: Iterable[str]) -> None:
+    for name in names:
+        if name not in sys.modules:
+            sys.modules[name] = None  # type: ignore[assignment] # what the import system means by it
