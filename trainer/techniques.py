@@ -80,10 +80,23 @@ def _base(plan: Plan, attention: str) -> Any:  # noqa: ANN401 - transformers shi
             ),
             device_map={"": torch.cuda.current_device() if torch.cuda.is_available() else "cpu"},
         )
-        return prepare_model_for_kbit_training(base, use_gradient_checkpointing=False)
+        return prepare_model_for_kbit_training(_unpacked(base), use_gradient_checkpointing=False)
     # Full fine-tuning moves weights by less than bfloat16 can tell; PiSSA takes a part out of them.
     is_exact = options.technique is Technique.FULL or options.lora_start is LoraStart.PISSA
     return load_base(plan.base_model, torch.float32 if is_exact else dtype, attention)
+
+
+def _unpacked(base: Any) -> Any:  # noqa: ANN401 - transformers ships no types
+    """Keep a quantised model's weights in one layout.
+
+    On some processors bitsandbytes packs them anew when they are first measured with, and fails
+    where a width is no multiple of 64. A run that resumes would compute in the other layout until
+    then.
+    """
+    for module in base.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
+    return base
 
 
 def _linear_only(base: Any) -> Any:  # noqa: ANN401 - transformers ships no types
