@@ -8,6 +8,7 @@ TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 PEERS := build/peers
+TRACKERS := build/trackers
 # Options of the benchmarks, such as BENCH=--quick.
 BENCH ?=
 # Model families to try; all by default.
@@ -30,7 +31,7 @@ PURE := registry/chatdata.py registry/lifecycle.py \
 	evals/intervals.py evals/limits.py evals/prediction_powered.py evals/sequential.py \
 	evals/verdict.py
 
-.PHONY: help install demo up check test test-stack test-engine unit coverage families bench-serving bench-engine bench-swaps bench-training bench-data bench-methods clean
+.PHONY: help install demo up check test test-stack test-engine unit coverage families trackers bench-serving bench-engine bench-swaps bench-training bench-data bench-methods clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -79,6 +80,14 @@ coverage: $(READY) ## Branch coverage of the fast tests; the pure modules must b
 
 families: $(READY) ## Every model family through the real vLLM; FAMILIES="phi3 olmoe" for some
 	$(BIN)/python -m tests.families $(FAMILIES)
+
+trackers: $(READY) $(TRACKERS)/.ready ## What MLflow and Weights & Biases see of a job, with their real libraries
+	$(BIN)/python -m pytest tests/contract/test_trackers.py --trackers $(TRACKERS)
+
+# Beside the environment, not in it: MLflow's client and the CPU engine want different versions.
+$(TRACKERS)/.ready:
+	$(BIN)/python -m pip install --quiet --target $(TRACKERS) wandb==0.31.0 mlflow-skinny==3.17.2
+	@touch $@
 
 bench-serving: $(READY) $(PEERS)/.ready ## Graftline beside litellm and vllm-router, on a mock upstream
 	$(BIN)/python -m tests.benchmarks.serving $(BENCH)

@@ -178,7 +178,7 @@ class Settings(BaseSettings):
     wandb_mode: Literal["online", "offline"] = "online"
     """`offline` writes runs into `wandb` in the data directory, needs no key and sends nothing."""
     mlflow_url: SecretStr | None = None
-    """Address of an MLflow tracking server, or a folder, where the trainer shows every job."""
+    """Address of an MLflow tracking server, or a database, where the trainer shows every job."""
     tensorboard_dir: Path | None = None
     """Folder where the trainer writes every job's figures for TensorBoard."""
     policy_file: Path | None = None

@@ -18,6 +18,11 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("graftline")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Take the folder of the real libraries of MLflow and Weights & Biases."""
+    parser.addoption("--trackers", help="folder of the real libraries, as `make trackers` has it")
+
+
 @pytest.hookimpl(tryfirst=True)  # before pytest selects by markers
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what shares the real stack, so that it runs beside the rest and starts it once."""

@@ -8,8 +8,8 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from uuid import uuid4
@@ -17,8 +17,27 @@ from uuid import uuid4
 import psutil
 import psycopg
 import pytest
+from pydantic import SecretStr
 
+from registry.settings import Settings
+from registry.store import Store, open_store
 from tests.processes import family
+
+DATABASES = ("sqlite", "postgresql")
+"""What a store may lie in."""
+
+
+@asynccontextmanager
+async def store_on(database: str, folder: Path) -> AsyncIterator[Store]:
+    """Open an empty store on one of `DATABASES`."""
+    with ExitStack() as stack:
+        settings = Settings(data_dir=folder)
+        if database == "postgresql":
+            url = stack.enter_context(temporary_database())
+            settings = Settings(data_dir=folder, database_url=SecretStr(url))
+        opened = await open_store(settings)
+        yield opened
+        await opened.close()
 
 
 @contextmanager

@@ -11,17 +11,19 @@ import os
 import re
 import signal
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import msgspec
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from registry.durable import write_file
 from registry.errors import StorageFull, TrainingFailed
 from registry.settings import process_number
-from trainer.protocol import Failure, Message, Outcome, decode_plan
+from trainer.protocol import Failure, Message, Notice, Outcome, decode_plan
+from trainer.pulse import end_unheard
 from trainer.stopping import EXIT_STOPPED, Stopped, Stopping
 from trainer.unneeded import hide_unneeded
 from trainer.workplace import Workplace
@@ -31,7 +33,9 @@ EXIT_OUT_OF_MEMORY = 71
 EXIT_STORAGE_FULL = 28
 """Exit status when the disk is full, and there may be no room to say so."""
 PREDECESSOR_SECONDS = 30.0
-"""How long to wait for a child of a dead trainer to be gone."""
+"""Time after which it is told that a child of another trainer is still there."""
+PEER_SECONDS = 10.0
+"""Time in which torchrun ends a process whose peer has died."""
 _PR_SET_PDEATHSIG = 1
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _FULL_WORDS = re.compile(r"os error (28|122|27)\b|PytorchStreamWriter failed|No space left")
@@ -49,9 +53,11 @@ def main() -> None:
     stopping = Stopping(may_defer=parent != 0)
     stopping.listen()
     logging.basicConfig(level=logging.INFO, stream=sys.stderr)
-    channel = _take_stdout()
-    lock = FileLock(place.child_lock, timeout=PREDECESSOR_SECONDS)
-    with lock if process_number() == 0 else nullcontext():
+    channel = _Channel()
+    is_first = process_number() == 0
+    if is_first:
+        end_unheard(sys.stdin.fileno())
+    with _alone(place, channel) if is_first else nullcontext():
         if place.outcome.exists():
             return  # it was written just before a trainer died
         try:
@@ -104,25 +110,47 @@ def _causes(exc: BaseException | None) -> Iterator[BaseException]:
         exc = exc.__cause__ or exc.__context__
 
 
-def _take_stdout() -> int:
-    """Return the pipe to the trainer; whatever a library prints goes to the log instead."""
-    channel = os.dup(sys.stdout.fileno())
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    return channel
+class _Channel:
+    """The pipe to the trainer; whatever a library prints goes to the log instead."""
 
+    def __init__(self) -> None:
+        self._descriptor = os.dup(sys.stdout.fileno())
+        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
 
-def _train(place: Workplace, channel: int, stopping: Stopping) -> Outcome | None:
-    def report(message: Message) -> None:
+    def report(self, message: Message) -> None:
+        """Tell the trainer; of several processes one does."""
         if process_number() == 0:
-            os.write(channel, msgspec.json.encode(message) + b"\n")
+            os.write(self._descriptor, msgspec.json.encode(message) + b"\n")
 
+
+@contextmanager
+def _alone(place: Workplace, channel: _Channel) -> Iterator[None]:
+    """Be the only child of a job while the block lasts.
+
+    A child of a trainer that was taken for dead ends soon; one whose trainer lives and cannot
+    reach the database trains on, and what it makes is this job's too.
+    """
+    lock = FileLock(place.child_lock)
+    try:
+        lock.acquire(timeout=PREDECESSOR_SECONDS)
+    except Timeout:
+        text = "Another process still trains this job; the training goes on once it has ended."
+        channel.report(Notice(level="warn", message=text))
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _train(place: Workplace, channel: _Channel, stopping: Stopping) -> Outcome | None:
     try:
         plan = decode_plan(place.plan.read_bytes())
         hide_unneeded(plan.options.technique)
         # Imported here: it takes seconds, and the death of the parent must be looked after before.
         from trainer.finetune import train  # noqa: PLC0415 - see above
 
-        return train(plan, place, report, stopping)
+        return train(plan, place, channel.report, stopping)
     except TrainingFailed as exc:
         return Failure(code=exc.code, message=exc.message)
     except Stopped:
@@ -131,6 +159,8 @@ def _train(place: Workplace, channel: int, stopping: Stopping) -> Outcome | None
         if is_storage_full(exc) or is_out_of_memory(exc):
             raise
         logger.exception("training failed")
+        if not stopping.may_defer:
+            time.sleep(PEER_SECONDS)  # if a peer died, that is the reason, and this process ends
         text = f"Training stopped: {type(exc).__name__}: {exc}"
         return Failure(code="training_failed", message=text)
 

@@ -28,7 +28,8 @@ class Stopping:
     """
 
     def __init__(self, *, may_defer: bool = True) -> None:
-        self._may_defer = may_defer
+        self.may_defer = may_defer
+        """Whether it may go on at all; it may not beside others."""
         self.is_asked = False
         """Whether SIGTERM came while ending was deferred."""
         self._is_deferred = False
@@ -40,7 +41,7 @@ class Stopping:
     @contextmanager
     def deferred(self) -> Iterator[None]:
         """Go on when asked to end, while the block lasts."""
-        self._is_deferred = self._may_defer
+        self._is_deferred = self.may_defer
         try:
             yield
         finally:

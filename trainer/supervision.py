@@ -15,6 +15,7 @@ import msgspec
 
 from registry.settings import Settings, training_environment
 from trainer.protocol import Message, decode_message
+from trainer.pulse import Pulse
 
 LINE_BYTES = 1024 * 1024
 """Longest message of a child."""
@@ -76,22 +77,25 @@ async def training_child(
     """Run a training child while the block lasts.
 
     It has a session of its own, so that a signal to the trainer's process group is not taken for
-    the child's own death; the kernel ends it when the trainer dies. `extra` are variables beside
-    the usual ones.
+    the child's own death; the kernel ends it when the trainer dies, and it ends by itself when it
+    feels no pulse. `extra` are variables beside the usual ones.
     """
     process = await asyncio.create_subprocess_exec(
         *_command(settings.training_gpus, folder),
-        stdin=asyncio.subprocess.DEVNULL,
+        stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         env={**child_variables(settings), **(extra or {})},
         start_new_session=True,
         limit=LINE_BYTES,
     )
     child = TrainingChild(process)
+    pulse = None if process.stdin is None else Pulse(process.stdin)
     try:
         yield child
     finally:
         await child.stop()
+        if pulse is not None:
+            pulse.stop()
 
 
 def child_variables(settings: Settings) -> Mapping[str, str]:

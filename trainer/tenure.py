@@ -17,8 +17,6 @@ from registry.store.jobs import lease_of
 
 BEAT_SECONDS = 3.0
 """Time between two renewals, and between two looks at the other trainers."""
-LEASE_SECONDS = 15.0
-"""Time a lease holds without being renewed, by the clock of whoever takes it."""
 SILENCE_SECONDS = 15.0
 """Silence after which a trainer counts as dead, by the own clock: hosts' clocks may differ."""
 WAIT_SECONDS = 0.2
@@ -57,8 +55,7 @@ class Tenure:
 
         It is never given back: a trainer that stops and does not come back is inherited from too.
         """
-        while not await self._take(TRAINER + self.name):  # noqa: ASYNC110 - it waits for another process
-            await asyncio.sleep(WAIT_SECONDS)
+        await self._obtain(TRAINER + self.name)
 
     @asynccontextmanager
     async def of(self, job_id: str) -> AsyncIterator[None]:
@@ -69,8 +66,14 @@ class Tenure:
                 the block was cancelled.
         """
         lease = lease_of(job_id)
-        while not await self._take_alone(lease):  # noqa: ASYNC110 - mostly for another process
+        while lease in self._busy:  # noqa: ASYNC110 - seldom: a stage that is just ending
             await asyncio.sleep(WAIT_SECONDS)
+        self._busy.add(lease)
+        try:
+            await self._obtain(lease)
+        except BaseException:
+            self._busy.discard(lease)
+            raise
         block = asyncio.timeout(None)
         try:
             async with block:
@@ -96,8 +99,8 @@ class Tenure:
             LostLease: It may not.
         """
         lease = lease_of(job_id)
-        held = await self._store.leases.all(lease)
-        if not any(found.name == lease and found.holder == self.name for found in held):
+        found = await self._find(lease)
+        if found is None or found.holder != self.name:
             raise LostLease(lease, self.name)
 
     async def run(self, on_death: OnDeath) -> None:
@@ -145,12 +148,14 @@ class Tenure:
             if lease.name == TRAINER + self.name:
                 continue
             is_silent = now - self._silent_since.get(lease, now) >= SILENCE_SECONDS
-            if lease.holder == self.name or (is_silent and await self._inherit(lease)):
+            inherits = is_silent and await self._inherit(lease, ending=lease_of(""))
+            if lease.holder == self.name or inherits:
                 await self._bury(lease.name, on_death)
 
-    async def _inherit(self, lease: Lease) -> bool:
+    async def _inherit(self, lease: Lease, *, ending: str | None = None) -> bool:
+        """Take a lease from a dead holder, and end its others whose names begin so, if asked."""
         heir = Lease(name=lease.name, holder=self.name, expires_at=_end())
-        return await self._store.leases.inherit(lease, heir, ending=lease_of(""))
+        return await self._store.leases.inherit(lease, heir, ending=ending)
 
     async def _bury(self, lease: str, on_death: OnDeath) -> None:
         """Hand on what a dead trainer had; a crash in here leaves the lease, and is made up for."""
@@ -159,23 +164,34 @@ class Tenure:
         await on_death(dead)
         await self._store.leases.give_back(lease, self.name)
 
-    async def _take_alone(self, lease: str) -> bool:
-        """Take a lease that nothing else in this process has or wants."""
-        if lease in self._busy:
-            return False
-        self._busy.add(lease)
-        taken = False
-        try:
-            taken = await self._take(lease)
-        finally:
-            if not taken:
-                self._busy.discard(lease)
-        return taken
+    async def _obtain(self, name: str) -> None:
+        """Take a lease once nobody has it, or whoever has it has been silent for too long.
+
+        The end that a lease names is of its holder's clock, and is compared with no other: only
+        whether it changes counts.
+
+        Raises:
+            Unavailable: The database is away; what was silent meanwhile could not speak.
+        """
+        seen: Lease | None = None
+        since = self._steady()
+        while not await self._take(name):
+            found = await self._find(name)
+            if found is None or found != seen:
+                seen, since = found, self._steady()
+            elif self._steady() - since >= SILENCE_SECONDS and await self._inherit(found):
+                return
+            await asyncio.sleep(WAIT_SECONDS)
 
     async def _take(self, name: str) -> bool:
+        """Take a lease that nobody has, or that is this trainer's already."""
         lease = Lease(name=name, holder=self.name, expires_at=_end())
-        return await self._store.leases.take(lease, now=time.time())
+        return await self._store.leases.take(lease, now=0.0)  # none has ended
+
+    async def _find(self, name: str) -> Lease | None:
+        held = await self._store.leases.all(name)
+        return next((lease for lease in held if lease.name == name), None)
 
 
 def _end() -> float:
-    return time.time() + LEASE_SECONDS
+    return time.time() + SILENCE_SECONDS

@@ -22,6 +22,7 @@ from trainer.journal import message
 from trainer.limits import Breach, Limits, Spending
 from trainer.metrics import TrainerMetrics
 from trainer.protocol import Result, decode_outcome
+from trainer.pulse import EXIT_UNHEARD
 from trainer.reporting import Reporting
 from trainer.scribe import Scribe
 from trainer.supervision import TrainingChild, describe_death, training_child
@@ -90,6 +91,9 @@ class Training:
             was_killed = status == -signal.SIGKILL and footprints.kills_for_memory() > kills
             if status == EXIT_OUT_OF_MEMORY or was_killed:
                 await self._take_less(job.id, place)
+                continue
+            if status == EXIT_UNHEARD:
+                logger.warning("this trainer stood still; job %s goes on from a checkpoint", job.id)
                 continue
             deaths += 1
             await self._note_death(job.id, deaths, describe_death(status))

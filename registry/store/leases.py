@@ -58,13 +58,13 @@ class Leases:
         async with self._database.read() as connection:
             return await fetch_all(connection, query, Lease)
 
-    async def inherit(self, seen: Lease, heir: Lease, *, ending: str) -> bool:
+    async def inherit(self, seen: Lease, heir: Lease, *, ending: str | None = None) -> bool:
         """Take a lease from a holder that is dead, and end some of its others.
 
         Args:
             seen: The lease as it was seen last; if it was renewed since, nothing changes.
             heir: The same lease with its new holder.
-            ending: Beginning of the names of those that end.
+            ending: Beginning of the names of those that end; none for no other.
 
         Returns:
             Whether the heir has it now.
@@ -79,9 +79,10 @@ class Leases:
             taken = await connection.execute(update(table).where(same).values(**columns(heir)))
             if not taken.rowcount:
                 return False
-            others = table.c.name.startswith(ending, autoescape=True)
-            gone = delete(table).where(table.c.holder == seen.holder, others)
-            await connection.execute(gone)
+            if ending is not None:
+                others = table.c.name.startswith(ending, autoescape=True)
+                gone = delete(table).where(table.c.holder == seen.holder, others)
+                await connection.execute(gone)
             return True
 
     async def give_back(self, name: str, holder: str) -> None:

@@ -13,6 +13,8 @@ from registry.store.database import Database
 from registry.store.rows import add, fetch_all, fetch_first
 
 _UPLOADS, _PARTS = exchange_tables.uploads, exchange_tables.upload_parts
+_TIMES_ANNOUNCED = 2
+"""How often the announced bytes fit into the parts: one whose answer was lost comes again."""
 
 
 class Uploads:
@@ -58,7 +60,7 @@ class Uploads:
 
         Raises:
             Conflict: The upload takes no parts any more.
-            Invalid: With it the parts would be larger than what was announced.
+            Invalid: With it the parts would be larger than twice what was announced.
         """
         taken = select(func.coalesce(func.sum(_PARTS.c.bytes), 0)).where(
             _PARTS.c.upload_id == part.upload_id
@@ -66,10 +68,11 @@ class Uploads:
         async with self._database.write() as connection:
             upload = await _pending(connection, part.upload_id, now)
             together = int((await connection.execute(taken)).scalar_one()) + part.bytes
-            if together > upload.bytes:
+            if together > _TIMES_ANNOUNCED * upload.bytes:
                 raise Invalid(
                     f"With this part the upload would have {together} bytes; {upload.bytes} were "
-                    "announced. Create an upload with the right 'bytes'.",
+                    f"announced, and at most {_TIMES_ANNOUNCED} times as many are taken. Create an "
+                    "upload with the right 'bytes'.",
                     "data",
                 )
             await add(connection, _PARTS, part)

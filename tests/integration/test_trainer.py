@@ -2,6 +2,7 @@
 
 import asyncio
 import resource
+import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -145,6 +146,33 @@ async def test_another_trainer_takes_over_bit_by_bit(bench: TrainerBench, undist
     assert (job.status, job.child_deaths) == (JobStatus.SUCCEEDED, 0), job.error
     assert any("resumes from step" in text for text in await bench.messages())
     assert bench.weights_sha256() == undisturbed
+
+
+async def test_a_frozen_trainer_is_replaced_and_publishes_nothing(
+    bench: TrainerBench, undisturbed: str
+) -> None:
+    """Its child, which still runs, is in nobody's way; awake again, it sees that it is replaced."""
+    bench.start()
+    bench.start_spare()
+    log = bench.settings.data_dir / "trainer.log"
+    await bench.until(lambda: log.read_text().count("is ready") == 2, "two trainers")
+    await bench.add_job(ROWS, LONG)
+    child = await bench.until_training()
+    assert bench.process is not None
+    frozen = bench.process
+    # The child is as far as it gets before its pipe is full, or before it has ended by itself.
+    child.suspend()
+    frozen.send_signal(signal.SIGSTOP)
+    await bench.until(lambda: "goes on elsewhere" in log.read_text(), "the take-over", 60)
+    child.resume()
+    job = await bench.until_over()
+    assert (job.status, job.child_deaths) == (JobStatus.SUCCEEDED, 0), job.error
+    assert bench.weights_sha256() == undisturbed
+    published = await bench.store.adapters.usable()
+    frozen.send_signal(signal.SIGCONT)
+    assert await asyncio.to_thread(frozen.wait, 60) != 0
+    assert "another one took over" in log.read_text()
+    assert await bench.store.adapters.usable() == published
 
 
 async def test_child_killed_twice_fails_with_reason(bench: TrainerBench) -> None:

@@ -1,4 +1,4 @@
-"""MLflow: a run on a tracking server, or in a folder.
+"""MLflow: a run on a tracking server, or in a database.
 
 It refuses to know who looks at it. Its library is optional.
 """

@@ -4,22 +4,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from pydantic import SecretStr
 
-from registry.settings import Settings
-from registry.store import Store, open_store
-from tests.postgres import temporary_database
+from registry.store import Store
+from tests.postgres import DATABASES, store_on
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=DATABASES)
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
     """Open a real store, on each database in turn."""
-    if request.param == "sqlite":
-        opened = await open_store(Settings(data_dir=tmp_path))
+    async with store_on(request.param, tmp_path) as opened:
         yield opened
-        await opened.close()
-        return
-    with temporary_database() as url:
-        opened = await open_store(Settings(data_dir=tmp_path, database_url=SecretStr(url)))
-        yield opened
-        await opened.close()

@@ -50,14 +50,16 @@ def file() -> DataFile:
     )
 
 
-async def test_parts_fit_into_what_was_announced(store: Store) -> None:
-    """One that does not is not recorded."""
+async def test_parts_fit_twice_into_what_was_announced(store: Store) -> None:
+    """Each may come again; one beyond that is not recorded."""
     await store.uploads.add(upload(), most_pending=9)
-    await store.uploads.add_part(part(1, 6), now=NOW)
+    for number in (1, 2):
+        await store.uploads.add_part(part(number, 8), now=NOW)
     with pytest.raises(Invalid):
-        await store.uploads.add_part(part(2, 5), now=NOW)
-    await store.uploads.add_part(part(3, 4), now=NOW)
-    assert [each.id for each in await store.uploads.parts("upload-1")] == ["part-1", "part-3"]
+        await store.uploads.add_part(part(3, 5), now=NOW)
+    await store.uploads.add_part(part(4, 4), now=NOW)
+    parts = await store.uploads.parts("upload-1")
+    assert [each.id for each in parts] == ["part-1", "part-2", "part-4"]
 
 
 async def test_an_upload_ends_once(store: Store) -> None:

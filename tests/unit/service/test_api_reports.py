@@ -1,5 +1,6 @@
 """`/v1/files/{id}/report` and `…/rows/{line}`: what is right and wrong with a file."""
 
+import asyncio
 import json
 import time
 from hashlib import sha256
@@ -8,6 +9,7 @@ from typing import Any
 
 import httpx
 import msgspec
+import psutil
 import pytest
 
 from registry.chatdata import Row
@@ -28,6 +30,12 @@ CSV = b"question,answer\n" + b"".join(
 def reports(settings: Settings, file_id: str) -> list[Path]:
     """Return the reports that are kept about a file."""
     return list((settings.file_reports_dir / file_id).glob("*.json"))
+
+
+def looking() -> list[psutil.Process]:
+    """Return the processes that look at files."""
+    mine = psutil.Process().children()
+    return [child for child in mine if "registry.inspection" in child.cmdline()]
 
 
 async def get(client: httpx.AsyncClient, path: str) -> dict[str, Any]:
@@ -57,6 +65,25 @@ async def test_a_report_is_made_once_and_kept(
     assert kept.stat().st_mtime_ns == written
     await client.delete(f"/v1/files/{training}")
     assert reports(settings, training) == []
+
+
+async def test_a_report_whose_process_is_killed_can_be_asked_for_again(
+    client: httpx.AsyncClient, settings: Settings
+) -> None:
+    """The answer is 503, nothing half is kept, and the next question is answered."""
+    file_id = await uploaded(client)
+    path = f"/v1/files/{file_id}/report"
+    async with asyncio.TaskGroup() as tasks:
+        asking = tasks.create_task(client.get(path))
+        async with asyncio.timeout(30):
+            while not (found := looking()):  # noqa: ASYNC110 - another process
+                await asyncio.sleep(0.01)
+        found[0].kill()
+    answer = asking.result()
+    assert (answer.status_code, "retry-after" in answer.headers) == (503, True), answer.text
+    assert list(settings.file_reports_dir.rglob("*.*")) == []
+    assert (await get(client, path))["rows"] == 12
+    assert len(reports(settings, file_id)) == 1
 
 
 async def test_reports_of_files_that_are_gone_are_swept(settings: Settings) -> None:

@@ -1,13 +1,16 @@
 """What a training child makes of errors."""
 
 import errno
+import signal
 
 import pytest
 from pydantic import SecretStr
 
 from registry.errors import StorageFull
 from registry.settings import Settings
-from trainer.child import is_out_of_memory, is_storage_full
+from trainer.child import EXIT_OUT_OF_MEMORY, is_out_of_memory, is_storage_full
+from trainer.several import telling
+from trainer.stopping import EXIT_STOPPED
 from trainer.supervision import child_variables, describe_death
 
 
@@ -74,3 +77,10 @@ def test_a_child_inherits_no_secret(monkeypatch: pytest.MonkeyPatch, settings: S
         monkeypatch.setenv(name, secret)
     chosen = settings.model_copy(update={"metrics_key": SecretStr(secret)})
     assert not any(secret in value for value in child_variables(chosen).values())
+
+
+def test_of_processes_that_end_together_the_one_with_a_reason_counts() -> None:
+    """Its peers ended because it did, or were ended."""
+    assert telling({1, EXIT_STOPPED, EXIT_OUT_OF_MEMORY}) == EXIT_OUT_OF_MEMORY
+    assert telling({EXIT_STOPPED, -signal.SIGKILL, 1}) == -signal.SIGKILL
+    assert telling({1, EXIT_STOPPED}) == 1

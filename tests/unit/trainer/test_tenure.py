@@ -1,13 +1,18 @@
-"""Which trainer may work on what: leases, silence and inheritance."""
+"""Which trainer may work on what: leases, silence and inheritance, on each database."""
 
 import asyncio
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
 from registry.errors import LostLease
 from registry.lifecycle import JobStatus
-from registry.records import JobEvent
+from registry.records import JobEvent, Lease
 from registry.store import Store
+from registry.store.jobs import lease_of
+from tests.postgres import DATABASES, store_on
 from tests.records import fine_tuning_job
 from trainer.tenure import SILENCE_SECONDS, Tenure
 
@@ -42,6 +47,13 @@ class Heir:
         await self.tenure.look(self.bury)
         self.clock.now += seconds
         await self.tenure.look(self.bury)
+
+
+@pytest.fixture(params=DATABASES)
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
+    """Open a real store, on each database in turn."""
+    async with store_on(request.param, tmp_path) as opened:
+        yield opened
 
 
 @pytest.fixture
@@ -148,3 +160,49 @@ async def test_an_inheritance_that_fails_is_made_up_for(heir: Heir, other: Tenur
     assert heir.buried == ["other"]
     async with asyncio.timeout(1):
         await other.enter()
+
+
+@pytest.mark.usefixtures("other")
+@pytest.mark.parametrize("hours", [-24, 24])
+async def test_clocks_that_differ_give_nobody_anothers_job(
+    heir: Heir, store: Store, hours: int
+) -> None:
+    """A holder whose clock is a day off keeps its job while it renews, and no longer."""
+    ends_at = time.time() + 3600 * hours
+    await store.leases.take(Lease(name=lease_of(JOB), holder="off", expires_at=ends_at), now=0.0)
+    order: list[str] = []
+
+    async def wait_for_it() -> None:
+        async with heir.tenure.of(JOB):
+            order.append("heir")
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(wait_for_it())
+        for beat in range(1, 4):
+            await asyncio.sleep(0.5)  # the heir has looked meanwhile
+            await store.leases.renew("off", expires_at=ends_at + beat)
+            heir.clock.now += SILENCE_SECONDS - 1
+        await asyncio.sleep(0.5)
+        order.append("silence")
+        heir.clock.now += SILENCE_SECONDS
+    assert order == ["silence", "heir"]
+    with pytest.raises(LostLease):
+        await store.jobs.move(JOB, JobStatus.RUNNING, holder="off")
+
+
+async def test_of_two_heirs_one_inherits(store: Store, heir: Heir, other: Tenure) -> None:
+    """Both saw the same silence; the dead one's work is handed on once."""
+    second = Heir(store)
+    second.tenure = Tenure(store, "second", steady=second.clock)
+    await second.tenure.enter()
+    for each in (heir, second):
+        await each.tenure.look(each.bury)
+        each.clock.now += SILENCE_SECONDS - 1
+    await heir.tenure.renew()
+    await second.tenure.renew()
+    for each in (heir, second):
+        each.clock.now += 1
+    async with asyncio.TaskGroup() as tasks:
+        for each in (heir, second):
+            tasks.create_task(each.tenure.look(each.bury))
+    assert [*heir.buried, *second.buried] == [other.name]
