@@ -2,11 +2,12 @@
 
 import asyncio
 
+import msgspec
 import pytest
 
 from evals.metrics import Metrics
 from evals.results import Results
-from evals.verdict import Decision
+from evals.verdict import Decision, Refusal
 from evals.worker import Pace, Worker
 from registry.errors import Invalid, Unavailable
 from registry.lifecycle import AdapterStatus, EvaluationStatus
@@ -62,6 +63,23 @@ async def test_a_queued_evaluation_is_run(store: Store) -> None:
     assert await _worker(store, FakeExaminer()).step()
     found = await _state(store)
     assert (found.status, found.verdict) == (EvaluationStatus.SUCCEEDED, Verdict.GO)
+
+
+async def test_a_refused_verdict_fails_and_keeps_its_figures(store: Store) -> None:
+    """An evaluation whose verdict is refused has failed, says why, and keeps what it found."""
+    await setting.add_adapter(store)
+    await setting.add_evaluation(store)
+    refused = msgspec.structs.replace(
+        RESULTS.decision,
+        verdict=None,
+        refusal=Refusal.TOO_MANY_UNSCORED,
+        reasons=["adapter: 20 of 40 rows have no exact_match."],
+    )
+    await _worker(store, FakeExaminer(msgspec.structs.replace(RESULTS, decision=refused))).step()
+    found = await _state(store)
+    assert (found.status, found.verdict) == (EvaluationStatus.FAILED, None)
+    assert found.error == "A verdict is refused: adapter: 20 of 40 rows have no exact_match."
+    assert found.results == RESULTS.content
 
 
 async def test_an_empty_queue_is_idle(store: Store) -> None:
