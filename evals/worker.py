@@ -80,6 +80,10 @@ class Worker:
                 if not shown:
                     await self._show_results()
                     shown = True
+                live = await self._store.adapters.with_status(
+                    self._metrics.shown, AdapterStatus.READY
+                )
+                self._metrics.show_only(live)
                 self._metrics.show_counts(await self._store.evaluations.counts())
             except Unavailable as exc:
                 logger.warning("the exported figures are stale: %s", exc)

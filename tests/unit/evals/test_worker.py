@@ -232,3 +232,24 @@ async def test_stored_results_are_exported(store: Store) -> None:
         await setting.until(is_shown)
         loop.cancel()
     assert verdict() == 1
+
+
+async def test_a_retired_adapter_is_no_longer_exported(store: Store) -> None:
+    """A version that is retired drops out of the figures while the process runs."""
+    await setting.add_adapter(store)
+    await setting.add_evaluation(store)
+    await _worker(store, FakeExaminer()).step()
+    metrics = Metrics()
+
+    async def is_shown() -> bool:
+        return metrics.shown == {setting.ADAPTER}
+
+    async def is_gone() -> bool:
+        return not metrics.shown
+
+    async with asyncio.TaskGroup() as tg:
+        loop = tg.create_task(_worker(store, FakeExaminer(), metrics).keep_counting())
+        await setting.until(is_shown)
+        await store.adapters.move(setting.ADAPTER, AdapterStatus.RETIRED)
+        await setting.until(is_gone)
+        loop.cancel()
