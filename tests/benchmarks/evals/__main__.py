@@ -29,7 +29,7 @@ _MOST_OF_FIRST = 0.5
 class Figures(Record, frozen=True, kw_only=True):
     """What was measured on the engine."""
 
-    ours: list[ours.Run]
+    mine: list[ours.Run]
     """Base and adapter, with losses, scores and verdict; one run a turn."""
     theirs: list[float]
     """Seconds of lm-eval for base and adapter together; one a turn."""
@@ -90,7 +90,7 @@ async def _measured(
             )
             for name in ADAPTERS
         ]
-    return Figures(ours=mine, theirs=theirs, first=first, second=second)
+    return Figures(mine=mine, theirs=theirs, first=first, second=second)
 
 
 async def _pair(folder: Path, running: Serving, heldout: str, rows: int) -> ours.Run:
@@ -126,14 +126,14 @@ async def _theirs(folder: Path, running: Serving, rows: Path) -> float:
 
 
 def _page(found: Figures, sums: statistics.Cost, rows: int, cache_rows: int, load: float) -> str:
-    mine = min(run.seconds for run in found.ours)
+    mine = min(run.seconds for run in found.mine)
     theirs = min(found.theirs)
     part = found.second.seconds / found.first.seconds
     told = (
         f"{machine.today()}. The real service over the real vLLM with the tiny base model; "
         f"adapters of random weights; {rows:,} rows of {material.PROMPT_WORDS} words, answers of "
         f"at most {material.answer_tokens()} tokens, temperature 0, {CONCURRENCY} requests in "
-        f"flight for both; the best of {len(found.ours)} runs of each, in alternation. Times are "
+        f"flight for both; the best of {len(found.mine)} runs of each, in alternation. Times are "
         "from the start of a process to its result. Processes that wanted a core when it began: "
         f"{load:.1f}. The statistics draw {statistics.RESAMPLES:,} resamples."
     )
