@@ -31,7 +31,7 @@ PURE := registry/chatdata.py registry/lifecycle.py \
 	evals/intervals.py evals/limits.py evals/prediction_powered.py evals/sequential.py \
 	evals/verdict.py
 
-.PHONY: help install demo up check test test-stack test-engine unit coverage families trackers bench-serving bench-engine bench-swaps bench-training bench-data bench-methods clean
+.PHONY: help install demo up check test test-stack test-engine unit coverage families trackers bench-serving bench-engine bench-swaps bench-training bench-data bench-methods clean bench-evals
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -107,6 +107,15 @@ bench-training: $(READY) build/trl/.ready ## Our training beside a plain script 
 # Beside the environment, not in it: nothing but the benchmark needs it.
 build/trl/.ready:
 	$(BIN)/python -m pip install --quiet --no-deps --target build/trl trl==1.16.0
+	@touch $@
+
+bench-evals: $(READY) build/lm-eval/.ready ## Our evaluations beside lm-eval, the cache, the statistics
+	bash deploy/test-tools.sh
+	$(BIN)/python -m tests.benchmarks.evals $(BENCH)
+
+# It runs on our libraries: what it needs beside them lies in a folder of its own.
+build/lm-eval/.ready: tests/benchmarks/evals/peers.txt
+	$(BIN)/python -m pip install --quiet --no-deps --upgrade --target build/lm-eval --requirement $<
 	@touch $@
 
 bench-data: $(READY) ## Seconds and memory of the report on 100,000 rows

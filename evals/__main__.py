@@ -18,6 +18,7 @@ from evals.findings.evidence import Prices
 from evals.judging import Endpoint, Judge
 from evals.metrics import Metrics
 from evals.own_metrics import load_metrics
+from evals.recall import CacheLimits
 from evals.reporting import Reporter
 from evals.runner import Limits, Runner
 from evals.worker import Pace, Worker
@@ -29,6 +30,7 @@ from registry.settings import Settings
 from registry.store import Store, open_store
 
 _LOOPBACK = "127.0.0.1"
+_DAY_SECONDS = 86_400
 logger = logging.getLogger("evals")
 
 
@@ -98,10 +100,20 @@ def _worker(
             per_million_adapter_requests=settings.cost_per_million_adapter_requests,
             per_training_hour=settings.cost_per_training_hour,
         ),
+        cache=_cache(settings),
         progress=metrics.progress.set,
     )
     reporter = Reporter(store, settings.exam_reports_dir)
     return Worker(store, runner, metrics, pace=Pace(), reporter=reporter)
+
+
+def _cache(settings: Settings) -> CacheLimits:
+    """Return the bounds of the kept answers; with 0 bytes those of earlier times are dropped."""
+    return CacheLimits(
+        adapters_dir=settings.adapters_dir,
+        max_bytes=settings.answer_cache_bytes,
+        max_age_seconds=settings.answer_cache_days * _DAY_SECONDS,
+    )
 
 
 def _judge(settings: Settings, store: Store, session: aiohttp.ClientSession) -> Judge | None:

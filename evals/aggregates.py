@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 
 from evals import resampling
+from evals.clusters import groups_of
 from evals.intervals import Estimate
 from evals.scorers.calibration import BINS, reliability
 from evals.scorers.classification import by_class
@@ -27,6 +28,7 @@ def aggregates(
     shape: Shape,
     metrics: Mapping[str, Estimate],
     policy: Policy,
+    clusters: Mapping[int, str],
 ) -> dict[str, Any]:
     """Return what an arm shows beside the means of its rows; what does not apply is absent.
 
@@ -36,6 +38,7 @@ def aggregates(
         shape: What the targets are.
         metrics: The arm's estimates.
         policy: Level and seed.
+        clusters: The cluster of each row.
     """
     found: dict[str, Any] = {}
     loss = metrics.get("loss")
@@ -50,8 +53,8 @@ def aggregates(
             for answer in answers
             if answer.output is not None and shape.kind_of(targets[answer.row]) == RowKind.LABEL
         ]
-        found |= _classes(labelled, targets, policy)
-        found |= _calibration(labelled, targets, policy)
+        found |= _classes(labelled, targets, policy, clusters)
+        found |= _calibration(labelled, targets, policy, clusters)
     return found
 
 
@@ -65,7 +68,10 @@ def _perplexity(loss: Estimate) -> Estimate:
 
 
 def _classes(
-    answers: Sequence[EvaluationRow], targets: Mapping[int, str], policy: Policy
+    answers: Sequence[EvaluationRow],
+    targets: Mapping[int, str],
+    policy: Policy,
+    clusters: Mapping[int, str],
 ) -> dict[str, Any]:
     if not answers:
         return {}
@@ -85,12 +91,18 @@ def _classes(
         present = asked_of > 0  # a label that a resample lacks has no F1 there
         return float(np.mean(2 * hits[present] / (said_of + asked_of)[present]))
 
-    estimate = resampling.estimate(macro_f1, len(said), alpha=policy.alpha, seed=policy.seed)
+    groups = groups_of([answer.row for answer in answers], clusters)
+    estimate = resampling.estimate(
+        macro_f1, len(said), alpha=policy.alpha, seed=policy.seed, groups=groups
+    )
     return {"macro_f1": estimate, "per_class": by_class(said, wanted)}
 
 
 def _calibration(
-    answers: Sequence[EvaluationRow], targets: Mapping[int, str], policy: Policy
+    answers: Sequence[EvaluationRow],
+    targets: Mapping[int, str],
+    policy: Policy,
+    clusters: Mapping[int, str],
 ) -> dict[str, Any]:
     sure = [answer for answer in answers if CONFIDENCE in answer.scores]
     if not sure:
@@ -106,7 +118,11 @@ def _calibration(
 
     return {
         "calibration_error": resampling.estimate(
-            error, len(sure), alpha=policy.alpha, seed=policy.seed
+            error,
+            len(sure),
+            alpha=policy.alpha,
+            seed=policy.seed,
+            groups=groups_of([answer.row for answer in sure], clusters),
         ),
         "reliability": reliability(confidences, right),
     }

@@ -5,28 +5,37 @@ It refuses to know results, and the queue of evaluations.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
 
 from evals.arms import Question, question, with_instruction
 from evals.client import Client
+from evals.desk import Desk, Ready, prepared
 from evals.metric_table import TextMetric
 from evals.neighbours import Neighbours
-from evals.order import Numbered
 from evals.panel import Arm, Prompting
-from evals.scoring import Answer, Scheme, asks_confidence, score
-from evals.scribe import Scribe
+from evals.place import Place
+from evals.recall import Recall
+from evals.scoring import Answer, Scheme, score
+from evals.scribe import Noted, Scribe
 from evals.sources import Source
-from evals.suites.suite import Suite
-from evals.wire import Reply
+from evals.wire import Measured, Reply, generation, measurement
 from registry.chatdata import Row
-from registry.errors import EngineError, Invalid
-from registry.records import Record
+from registry.errors import EngineError
+from registry.records import KnownAnswer, Record
 from registry.rendering import Tokenizer
 from registry.store import Store
 
 T = TypeVar("T")
+_MEETINGS = 3  # rows tried before an exam goes on without its memory
 logger = logging.getLogger(__name__)
+
+
+class _Heard(Record, frozen=True, kw_only=True):
+    """What came back for a place; none where nothing could be asked."""
+
+    said: Reply | EngineError | None
+    measured: Measured | EngineError | None
 
 
 class Limits(Record, frozen=True, kw_only=True):
@@ -36,24 +45,6 @@ class Limits(Record, frozen=True, kw_only=True):
     """Longest sequence, in tokens, that the engine takes."""
     concurrency: int
     """Rows asked at a time."""
-
-
-class Place(Record, frozen=True, kw_only=True):
-    """One row of a suite and the arm that is asked it."""
-
-    suite: str
-    """The suite's name."""
-    arm: Arm
-    """Who is asked."""
-    entry: Numbered
-    """The row."""
-    wants_confidence: bool
-    """Whether the model is asked how sure it is."""
-
-    @property
-    def key(self) -> tuple[str, str, int]:
-        """What tells it from every other place."""
-        return self.suite, self.arm.name, self.entry.number
 
 
 class Prompts:
@@ -77,21 +68,6 @@ class Prompts:
         if arm.prompting == Prompting.INSTRUCTION and self._instruction is not None:
             return with_instruction(row, self._instruction)
         return row
-
-
-def places_of(suites: Sequence[Suite], schemes: Mapping[str, Scheme]) -> list[Place]:
-    """Return every place of the suites, in the order of asking."""
-    return [
-        Place(
-            suite=suite.name,
-            arm=arm,
-            entry=entry,
-            wants_confidence=asks_confidence(schemes[suite.name]),
-        )
-        for suite in suites
-        for entry in suite.entries
-        for arm in suite.arms
-    ]
 
 
 class Asker:
@@ -120,6 +96,7 @@ class Asker:
         *,
         schemes: Mapping[str, Scheme],
         stored: Callable[[int], None],
+        recall: Recall | None = None,
     ) -> None:
         """Ask every place, and store the answers.
 
@@ -129,50 +106,61 @@ class Asker:
             prompts: What stands before the rows.
             schemes: How each suite is scored.
             stored: Called with the number of answers that were stored.
+            recall: What earlier exams were answered; none to ask everything anew.
         """
         logger.info("%s: %d answers to get", evaluation_id, len(places))
 
         def scored(answers: Sequence[Answer]) -> list[dict[str, float]]:
             return score(answers, schemes, self._metrics)
 
+        def put(place: Place) -> Question:
+            return self._question(place, prompts)
+
         scribe = Scribe(self._store, evaluation_id, stored, score=scored)
-        todo = iter(places)
         async with asyncio.TaskGroup() as outer:
             outer.create_task(scribe.run())
+            rest = places if recall is None else await self._meet(places, put, recall, scribe)
+            desk = Desk(rest, put, recall)
             async with asyncio.TaskGroup() as askers:
                 for _ in range(self._limits.concurrency):
-                    askers.create_task(self._ask_some(todo, prompts, scribe))
+                    askers.create_task(self._ask_some(desk, recall, scribe))
             await scribe.close()
 
-    async def _ask_some(self, todo: Iterator[Place], prompts: Prompts, scribe: Scribe) -> None:
-        """Work on the places that no other asker took."""
-        for place in todo:
-            try:
-                asked = self._question(place, prompts)
-            except Invalid as exc:
-                await scribe.put(_unasked(place, str(exc)))
-            else:
-                await scribe.put(await self._answer(place, asked))
+    async def _meet(
+        self,
+        places: Sequence[Place],
+        put: Callable[[Place], Question],
+        recall: Recall,
+        scribe: Scribe,
+    ) -> list[Place]:
+        """Ask the base model a row anew, so that the memory knows the engine; return the rest."""
+        met: set[tuple[str, str, int]] = set()
+        for place in [place for place in places if recall.covers(place.arm)][:_MEETINGS]:
+            ready = prepared(place, put)
+            heard = await self._heard(ready)
+            await scribe.put(_noted(ready, heard, recall))
+            met.add(place.key)
+            if ready.question is not None and isinstance(heard.measured, Measured):
+                await recall.met(measurement(ready.question), heard.measured)
+                break
+        return [place for place in places if place.key not in met]
 
-    async def _answer(self, place: Place, asked: Question) -> Answer:
-        """Get text and log-probabilities side by side."""
+    async def _ask_some(self, desk: Desk, recall: Recall | None, scribe: Scribe) -> None:
+        """Work on the places that no other asker took."""
+        while (ready := await desk.next()) is not None:
+            await scribe.put(_noted(ready, await self._heard(ready), recall))
+
+    async def _heard(self, ready: Ready) -> _Heard:
+        """Get text and log-probabilities side by side, where they are not known."""
+        if ready.question is None:
+            return _Heard(said=None, measured=None)
+        said, measured = ready.reply, ready.measured
+        if said is not None and measured is not None:
+            return _Heard(said=said, measured=measured)
         async with asyncio.TaskGroup() as both:
-            text = both.create_task(_or_refusal(self._client.answer(asked)))
-            measured = both.create_task(_or_refusal(self._client.target_logprobs(asked)))
-        said, logprobs = text.result(), measured.result()
-        refusals = [str(found) for found in (said, logprobs) if isinstance(found, EngineError)]
-        reply = Reply(text=None) if isinstance(said, EngineError) else said
-        return Answer(
-            suite=place.suite,
-            arm=place.arm.name,
-            number=place.entry.number,
-            target=asked.target,
-            output=reply.text,
-            confidence=reply.confidence,
-            logprobs=None if isinstance(logprobs, EngineError) else logprobs,
-            prompt_tokens=asked.target_start,
-            error="; ".join(dict.fromkeys(refusals)) or None,
-        )
+            text = both.create_task(_or_refusal(self._client.answer, ready.question, said))
+            figures = both.create_task(_or_refusal(self._client.measure, ready.question, measured))
+        return _Heard(said=text.result(), measured=figures.result())
 
     def _question(self, place: Place, prompts: Prompts) -> Question:
         arm, row = place.arm, place.entry.row
@@ -189,6 +177,45 @@ class Asker:
         )
 
 
+async def _or_refusal(
+    ask: Callable[[Question], Awaitable[T]], asked: Question, known: T | None
+) -> T | EngineError:
+    """Return what is known, or else ask; a refusal is an answer too."""
+    try:
+        return await ask(asked) if known is None else known
+    except EngineError as exc:
+        return exc
+
+
+def _noted(ready: Ready, heard: _Heard, recall: Recall | None) -> Noted:
+    """Return the answer to a place, and what of it is to be kept."""
+    place, asked = ready.place, ready.question
+    if asked is None:
+        return Noted(answer=_unasked(place, ready.fault or "It cannot be asked."))
+    said, measured = heard.said, heard.measured
+    reply = said if isinstance(said, Reply) else Reply(text=None)
+    refusals = [str(found) for found in (said, measured) if isinstance(found, EngineError)]
+    answer = Answer(
+        suite=place.suite,
+        arm=place.arm.name,
+        number=place.entry.number,
+        target=asked.target,
+        output=reply.text,
+        confidence=reply.confidence,
+        logprobs=measured.logprobs if isinstance(measured, Measured) else None,
+        prompt_tokens=asked.target_start,
+        error="; ".join(dict.fromkeys(refusals)) or None,
+    )
+    keep: list[KnownAnswer] = []
+    if recall is not None and recall.covers(place.arm) and not refusals:
+        if ready.reply is None:
+            keep += recall.to_keep(generation(asked), reply)
+        if ready.measured is None and isinstance(measured, Measured):
+            keep += recall.to_keep(measurement(asked), measured)
+    is_known = ready.reply is not None and ready.measured is not None
+    return Noted(answer=answer, keep=keep, from_cache=is_known)
+
+
 def _unasked(place: Place, why: str) -> Answer:
     return Answer(
         suite=place.suite,
@@ -199,10 +226,3 @@ def _unasked(place: Place, why: str) -> Answer:
         logprobs=None,
         error=why,
     )
-
-
-async def _or_refusal(asked: Awaitable[T]) -> T | EngineError:
-    try:
-        return await asked
-    except EngineError as exc:
-        return exc

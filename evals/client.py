@@ -104,8 +104,8 @@ class Client:
         """
         return wire.read_reply(await self._ask(wire.generation(question), question.model))
 
-    async def target_logprobs(self, question: Question) -> list[float]:
-        """Return the log-probability of each token of the target, in nats.
+    async def measure(self, question: Question) -> wire.Measured:
+        """Return the log-probability of each token of the target.
 
         Raises:
             EngineError: The request is refused; the loss cannot be measured.
@@ -113,7 +113,7 @@ class Client:
             Denied: The key may not ask.
             Unavailable: A part has been away for too long.
         """
-        return wire.read_logprobs(
+        return wire.read_measured(
             await self._ask(wire.measurement(question), question.model), question
         )
 

@@ -4,7 +4,7 @@ It refuses to know what follows from it, and guesses no templates: a guess that 
 make one cluster of a whole exam.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 
 import msgspec
@@ -33,3 +33,11 @@ def _cluster(row: Row) -> str:
     end = asked[0] + 2 if len(asked) > 1 else len(before)
     beginning = [(message.get("role"), message.get("content")) for message in before[:end]]
     return sha256(msgspec.json.encode(beginning, order="sorted")).hexdigest()
+
+
+def groups_of(rows: Sequence[int], clusters: Mapping[int, str] | None) -> list[str] | None:
+    """Return the cluster of each row; none when every row stands for itself."""
+    if not clusters:
+        return None
+    names = [clusters.get(row, f"row {row}") for row in rows]
+    return names if len(set(names)) < len(names) else None

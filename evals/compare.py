@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 
 from evals import clustered, intervals
+from evals.clusters import groups_of
 from evals.intervals import Estimate, Pairs
 from registry.records import Record
 
@@ -126,7 +127,7 @@ def summarise(
     for arm, by_metric in scores.items():
         for metric, kind in kinds.items():
             by_row = by_metric.get(metric, {})
-            values, groups = list(by_row.values()), _groups(list(by_row), clusters)
+            values, groups = list(by_row.values()), groups_of(list(by_row), clusters)
             if groups is not None:
                 estimate = clustered.proportion if kind.binary else clustered.mean
                 found[arm][metric] = estimate(values, groups, alpha)
@@ -227,14 +228,6 @@ def _baselines(scores: Scores) -> Iterator[str]:
     yield from (arm for arm in scores if arm not in BASELINES and arm != ArmName.ADAPTER)
 
 
-def _groups(rows: Sequence[int], clusters: Mapping[int, str] | None) -> list[str] | None:
-    """Return the cluster of each row; none when every row stands for itself."""
-    if not clusters:
-        return None
-    names = [clusters.get(row, f"row {row}") for row in rows]
-    return names if len(set(names)) < len(names) else None
-
-
 def _pairing(
     metric: str,
     baseline: str,
@@ -252,7 +245,7 @@ def _pairing(
         baseline=baseline,
         binary=kind.binary,
         pairs=[(adapter[row], theirs[row]) for row in chosen],
-        clusters=_groups(chosen, clusters),
+        clusters=groups_of(chosen, clusters),
     )
 
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from evals.scorers.bleu import Bleu
 from evals.scorers.chrf import ChrF
 from evals.scorers.contains import Contains
 from evals.scorers.edit_distance import EditDistance
@@ -22,6 +21,7 @@ from evals.scorers.pattern import Pattern
 from evals.scorers.refusal import Refusal
 from evals.scorers.repetition import Repetition
 from evals.scorers.rouge_l import RougeL
+from evals.scorers.sentence_bleu import SentenceBleu
 from evals.shapes import RowKind
 
 _ALL = frozenset(RowKind)
@@ -113,10 +113,11 @@ TEXT_METRICS: tuple[TextMetric, ...] = (
         key=ChrF.key, row=ChrF.row, fits=_TEXT, comparison="chrF2 by sacrebleu, from 0 to 1"
     ),
     TextMetric(
-        key=Bleu.key,
-        row=Bleu.row,
+        key=SentenceBleu.key,
+        row=SentenceBleu.row,
         fits=_TEXT,
-        comparison="sentence BLEU by sacrebleu (13a, effective order), from 0 to 1",
+        comparison="mean of the rows' sentence BLEU by sacrebleu (13a, effective order), from 0 "
+        "to 1; the whole corpus' is `corpus_bleu`",
     ),
     TextMetric(
         key=RougeL.key, row=RougeL.row, fits=_TEXT, comparison="F-measure of ROUGE-L, from 0 to 1"

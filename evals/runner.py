@@ -12,7 +12,7 @@ import msgspec
 from anyio import to_thread
 
 from evals.arms import target_text
-from evals.asking import Asker, Limits, Prompts, places_of
+from evals.asking import Asker, Limits, Prompts
 from evals.client import Client
 from evals.counting import chosen_counts
 from evals.findings.evidence import Costs, Prices
@@ -20,6 +20,8 @@ from evals.judge import SUITE, summary
 from evals.judging import Judge, pairs_of
 from evals.metric_table import TEXT_METRICS, TextMetric
 from evals.paper import Paper, set_paper
+from evals.place import places_of
+from evals.recall import CacheLimits, Recall, base_of
 from evals.results import Material, Results, conclude, digest
 from evals.scoring import Scheme, kinds_of, scheme_of
 from evals.suite_results import add_suites, without_further_models
@@ -50,8 +52,10 @@ class Runner:
         suites_dir: Path | None = None,
         judge: Judge | None = None,
         prices: Prices = _FREE,
+        cache: CacheLimits | None = None,
         progress: Callable[[float], None] = lambda _share: None,
         clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.time,
     ) -> None:
         self._store = store
         self._asker = Asker(store, client, tokenizer, limits=limits, metrics=metrics)
@@ -62,7 +66,9 @@ class Runner:
         self._judge = judge
         self._prices = prices
         self._progress = progress
+        self._cache = cache
         self._clock = clock
+        self._now = now
 
     async def run(self, evaluation: Evaluation, adapter: AdapterVersion) -> Results:
         """Ask what is not answered yet, and conclude.
@@ -80,7 +86,9 @@ class Runner:
         targets = await to_thread.run_sync(self._targets, paper)
         schemes = _schemes(paper, targets)
         kept = await self._store.evaluations.rows(evaluation.id)
-        paper = await self._ask(evaluation.id, paper, schemes)
+        recall = await self._recall(evaluation, adapter, paper)
+        paper = await self._ask(evaluation.id, paper, schemes, recall)
+        await self._trim()
         await self._ask_judge(evaluation.id, paper, targets[HELDOUT])
         answers = await self._store.evaluations.rows(evaluation.id)
         costs = await self._costs_of(adapter)
@@ -92,10 +100,37 @@ class Runner:
             **{name: sha for suite in paper.suites for name, sha in suite.files.items()},
         }
         duration = round(self._clock() - began, 3)
-        results.content.update(hashes=hashes, resumed_answers=len(kept), duration_seconds=duration)
+        results.content.update(
+            hashes=hashes,
+            resumed_answers=len(kept),
+            cached_answers=sum(answer.from_cache for answer in answers),
+            duration_seconds=duration,
+        )
         return results
 
-    async def _ask(self, evaluation_id: str, paper: Paper, schemes: Mapping[str, Scheme]) -> Paper:
+    async def _recall(
+        self, evaluation: Evaluation, adapter: AdapterVersion, paper: Paper
+    ) -> Recall | None:
+        """Return what earlier exams were answered; none where it is not wanted or not known."""
+        await self._trim()
+        if self._cache is None or not self._cache.max_bytes or not paper.options.use_cache:
+            return None
+        base = await base_of(self._cache.adapters_dir, adapter)
+        return None if base is None else Recall(self._store, evaluation.project, base, self._now)
+
+    async def _trim(self) -> None:
+        """Keep the kept answers within their bounds; without any bounds there are none."""
+        if self._cache is not None:
+            oldest = int(self._now() - self._cache.max_age_seconds)
+            await self._store.known_answers.trim(max_bytes=self._cache.max_bytes, before=oldest)
+
+    async def _ask(
+        self,
+        evaluation_id: str,
+        paper: Paper,
+        schemes: Mapping[str, Scheme],
+        recall: Recall | None,
+    ) -> Paper:
         """Ask every place that has no stored answer; return the exam with its counts chosen."""
         prompts = await to_thread.run_sync(Prompts, paper.source, paper.options.instruction)
         trial = [] if paper.trial is None else [paper.trial]
@@ -114,7 +149,9 @@ class Runner:
             places = places_of(suites, schemes)
             todo = [place for place in places if place.key not in known]
             done += len(places) - len(todo)
-            await self._asker.ask(evaluation_id, todo, prompts, schemes=schemes, stored=stored)
+            await self._asker.ask(
+                evaluation_id, todo, prompts, schemes=schemes, stored=stored, recall=recall
+            )
             return await self._store.evaluations.rows(evaluation_id)
 
         if paper.trial is not None:

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from evals.scoring import Answer, score
-from registry.records import EvaluationRow
+from registry.records import EvaluationRow, KnownAnswer, Record
 from registry.store import Store
 
 BATCH_ROWS = 16
@@ -17,6 +17,17 @@ BATCH_SECONDS = 0.5
 """Longest time an answer waits to be stored."""
 Score = Callable[[Sequence[Answer]], list[dict[str, float]]]
 """Answers to their scores by metric."""
+
+
+class Noted(Record, frozen=True, kw_only=True):
+    """An answer, and what is done with it beside its score."""
+
+    answer: Answer
+    """The answer."""
+    keep: Sequence[KnownAnswer] = ()
+    """What later exams need not ask for; written together with the row, or not at all."""
+    from_cache: bool = False
+    """Whether it was not asked for."""
 
 
 class Scribe:
@@ -34,12 +45,12 @@ class Scribe:
         self._evaluation_id = evaluation_id
         self._stored = stored
         self._score = score
-        self._queue: asyncio.Queue[Answer | None] = asyncio.Queue(maxsize=4 * BATCH_ROWS)
-        self._batch: list[Answer] = []
+        self._queue: asyncio.Queue[Noted | None] = asyncio.Queue(maxsize=4 * BATCH_ROWS)
+        self._batch: list[Noted] = []
 
-    async def put(self, answer: Answer) -> None:
+    async def put(self, noted: Noted) -> None:
         """Hand over an answer; waits while the store is slower than the models."""
-        await self._queue.put(answer)
+        await self._queue.put(noted)
 
     async def close(self) -> None:
         """Say that no answer follows; `run` ends when all are stored."""
@@ -70,26 +81,29 @@ class Scribe:
             pass
         return False
 
-    def _take(self, answer: Answer | None) -> bool:
-        if answer is not None:
-            self._batch.append(answer)
-        return answer is None
+    def _take(self, noted: Noted | None) -> bool:
+        if noted is not None:
+            self._batch.append(noted)
+        return noted is None
 
     async def _flush(self) -> None:
         if not self._batch:
             return
+        scored = self._score([noted.answer for noted in self._batch])
         rows = [
             EvaluationRow(
                 evaluation_id=self._evaluation_id,
-                suite=answer.suite,
-                arm=answer.arm,
-                row=answer.number,
-                output=answer.output,
+                suite=noted.answer.suite,
+                arm=noted.answer.arm,
+                row=noted.answer.number,
+                output=noted.answer.output,
                 scores=scores,
-                error=answer.error,
+                error=noted.answer.error,
+                from_cache=noted.from_cache,
             )
-            for answer, scores in zip(self._batch, self._score(self._batch), strict=True)
+            for noted, scores in zip(self._batch, scored, strict=True)
         ]
-        await self._store.evaluations.add_rows(rows)
+        known = [answer for noted in self._batch for answer in noted.keep]
+        await self._store.evaluations.add_rows(rows, known=known)
         self._batch.clear()
         self._stored(len(rows))

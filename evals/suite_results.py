@@ -11,6 +11,7 @@ import msgspec
 from evals.aggregates import aggregates
 from evals.clusters import clusters_of
 from evals.compare import ArmName, Difference, compare, summarise
+from evals.corpora import BLEU, corpus_of
 from evals.intervals import Estimate
 from evals.panel import Arm
 from evals.results import Material, scores_of, unscored_rows
@@ -51,6 +52,7 @@ def add_suites(
     content["answers"] = heldout["answers"]
     content["segments"] = heldout["segments"]
     content["model_differences"] = heldout["model_differences"]
+    content["corpus_differences"] = heldout["corpus_differences"]
     content["suites"] = shown
 
 
@@ -60,11 +62,16 @@ def _suite(
     """Return what a suite shows; `known` are estimates by arm that are made already."""
     policy, scores = material.policy, scores_of(material)
     alpha, seed = policy.alpha, policy.seed
+    clusters = clusters_of(material.rows)
+    corpus = corpus_of(material.answers, material.targets, clusters, scheme.shape, policy)
+    arms = _arms(suite.arms, material, scheme, _estimates(scores, material, known))
+    for arm, bleu in corpus.bleu.items():
+        arms[arm][BLEU] = bleu
     content: dict[str, Any] = {
         "title": suite.title,
         "rows": len(material.rows),
         "answers": str(scheme.shape),
-        "arms": _arms(suite.arms, material, scheme, _estimates(scores, material, known)),
+        "arms": arms,
         "metric_kinds": material.kinds,
         "differences": []
         if suite.name == HELDOUT
@@ -73,9 +80,10 @@ def _suite(
             material.kinds,
             alpha=alpha,
             seed=seed,
-            clusters=clusters_of(material.rows),
+            clusters=clusters,
         ),
         "model_differences": _model_differences(scores, material),
+        "corpus_differences": corpus.differences,
         "segments": _segments(material, scores),
     }
     built: dict[str, Any] = msgspec.to_builtins(content)
@@ -116,6 +124,7 @@ def _arms(
             "examples": arm.examples,
             "n": len(material.rows),
             "unscored": unscored_rows(material, arm.name),
+            "from_cache": sum(a.from_cache for a in material.answers if a.arm == arm.name),
             "metrics": estimates[arm.name],
             **aggregates(
                 [answer for answer in material.answers if answer.arm == arm.name],
@@ -123,6 +132,7 @@ def _arms(
                 scheme.shape,
                 estimates[arm.name],
                 policy,
+                clusters_of(material.rows),
             ),
         }
         for arm in arms

@@ -2,9 +2,10 @@
 
 It refuses to know how differences were measured. The rule, in the order in which it is applied:
 
-1. `inconclusive` when the primary metric does not apply, when an arm lacks the primary score on
-   more than `max_unscored_share` of the rows, or when fewer than `min_rows` rows are paired; rows
-   of one cluster count once.
+0. No verdict at all when an arm lacks the primary score on more than `max_unscored_share` of the
+   rows: what was lost says nothing about the adapter, so a verdict is refused.
+1. `inconclusive` when the primary metric does not apply, or when fewer than `min_rows` rows are
+   paired; rows of one cluster count once.
 2. `no_go` when a guardrail is broken (the upper bound of the gain is below minus its margin), or a
    limit is (the whole interval lies beyond it): behaviour, or the gap to the training rows.
 3. `no_go` when the upper bound of the primary gain is below `smallest_effect`.
@@ -22,6 +23,7 @@ with a probability of about alpha / 2 at most. Loss is information, unless the p
 """
 
 from collections.abc import Mapping, Sequence
+from enum import StrEnum
 
 from evals.compare import PROMPT_ARMS, ArmName, Difference, MetricKind
 from evals.intervals import Estimate
@@ -39,11 +41,18 @@ _LABELS: Mapping[str, str] = {
 }
 
 
+class Refusal(StrEnum):
+    """Why an exam allows no verdict at all."""
+
+    TOO_MANY_UNSCORED = "too_many_unscored"
+    """More rows of an arm are unscored than the policy allows."""
+
+
 class Decision(Record, frozen=True, kw_only=True):
     """A verdict and why."""
 
-    verdict: Verdict
-    """What is concluded."""
+    verdict: Verdict | None
+    """What is concluded; none when a verdict is refused."""
     reasons: list[str]
     """Why, in sentences; the first one decides."""
     primary_metric: str
@@ -52,6 +61,8 @@ class Decision(Record, frozen=True, kw_only=True):
     """The better baseline on the primary metric."""
     rows_needed: int | None = None
     """Further rows that would decide it, for `inconclusive`, where they can be computed."""
+    refusal: Refusal | None = None
+    """Why there is no verdict; none where there is one."""
 
 
 class Gain(Record, frozen=True, kw_only=True):
@@ -103,7 +114,16 @@ def decide(
     relevant = [each for each in differences if each.baseline in policy.must_beat]
     smallest = {metric: _smallest_gain(metric, kinds[metric], relevant) for metric in kinds}
     gain = smallest.get(primary)
-    fault = _fault(policy, kinds, arms, gain)
+    unscored = _unscored(policy, kinds, arms)
+    if unscored:
+        return Decision(
+            verdict=None,
+            reasons=unscored,
+            primary_metric=primary,
+            baseline=gain.baseline if gain else ArmName.BASE,
+            refusal=Refusal.TOO_MANY_UNSCORED,
+        )
+    fault = _fault(policy, kinds, gain)
     if fault is not None or gain is None:
         return Decision(
             verdict=Verdict.INCONCLUSIVE,
@@ -163,28 +183,32 @@ def _smallest_gain(metric: str, kind: MetricKind, differences: Sequence[Differen
     return min(gains, key=lambda gain: (gain.estimate, gain.low), default=None)
 
 
-def _fault(
+def _unscored(
     policy: Policy,
     kinds: Mapping[str, MetricKind],
     arms: Mapping[str, Mapping[str, Estimate]],
-    gain: Gain | None,
-) -> _Outcome | None:
-    """Return why no verdict but `inconclusive` is possible."""
+) -> list[str]:
+    """Return a sentence for each arm that lacks the primary score on too many rows."""
     primary = policy.primary_metric
     if primary not in kinds:
-        known = ", ".join(sorted(kinds))
-        reason = f"The primary metric '{primary}' does not apply to these rows; {known} do."
-        return _refused([reason])
+        return []
     rows = kinds[primary].rows
-    unscored = [
+    return [
         f"{arm}: {rows - estimates[primary].n} of {rows} rows have no {primary} "
         f"(at most {policy.max_unscored_share:.0%} may lack it)."
         for arm, estimates in arms.items()
         if (arm == ArmName.ADAPTER or arm in policy.must_beat)
         and rows - estimates[primary].n > policy.max_unscored_share * rows
     ]
-    if unscored:
-        return _refused(unscored)
+
+
+def _fault(policy: Policy, kinds: Mapping[str, MetricKind], gain: Gain | None) -> _Outcome | None:
+    """Return why no verdict but `inconclusive` is possible."""
+    primary = policy.primary_metric
+    if primary not in kinds:
+        known = ", ".join(sorted(kinds))
+        reason = f"The primary metric '{primary}' does not apply to these rows; {known} do."
+        return _open([reason])
     paired = 0 if gain is None else gain.n if gain.clusters is None else gain.clusters
     if paired >= policy.min_rows:
         return None
@@ -193,10 +217,10 @@ def _fault(
     if gain is not None and gain.clusters is not None:
         what = f"clusters of rows {what}"
     asked = f"{paired} {what}, the policy asks for {policy.min_rows}"
-    return _refused([f"Too few rows: {asked}; at least {missing} more are needed."], missing)
+    return _open([f"Too few rows: {asked}; at least {missing} more are needed."], missing)
 
 
-def _refused(reasons: list[str], rows_needed: int | None = None) -> _Outcome:
+def _open(reasons: list[str], rows_needed: int | None = None) -> _Outcome:
     return _Outcome(verdict=Verdict.INCONCLUSIVE, reasons=reasons, rows_needed=rows_needed)
 
 
@@ -226,10 +250,10 @@ def _rule(
         if not undecided:
             reason = f"Better: {told}, above {least:g}."
             return _Outcome(verdict=Verdict.GO, reasons=[reason])
-        return _refused([*undecided, f"Better otherwise: {told}, above {least:g}."])
+        return _open([*undecided, f"Better otherwise: {told}, above {least:g}."])
     more = _more_rows(gain, gain.estimate - least, policy.alpha)
     reason = f"Undecided: {told}, around {least:g}. {_rows_sentence(more)}"
-    return _refused([reason, *undecided], more)
+    return _open([reason, *undecided], more)
 
 
 def _undecided_guards(policy: Policy, guards: Mapping[str, Gain | None]) -> list[str]:

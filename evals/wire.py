@@ -45,6 +45,17 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     """Its words; none when it could not be asked."""
     confidence: float | None = None
     """Probability that it gave this answer, where it was asked for."""
+    engine: str | None = None
+    """The engine and its configuration, as it names itself (`system_fingerprint`)."""
+
+
+class Measured(msgspec.Struct, frozen=True, kw_only=True):
+    """How a model takes the right answer."""
+
+    logprobs: list[float]
+    """Log-probability of each target token, in nats."""
+    engine: str | None = None
+    """The engine and its configuration, as it names itself."""
 
 
 class Choice(msgspec.Struct, frozen=True):
@@ -65,6 +76,8 @@ class Completion(msgspec.Struct, frozen=True):
 
     choices: list[Choice]
     """The answers; we ask for one."""
+    system_fingerprint: str | None = None
+    """The engine and its configuration, as it names itself."""
 
 
 class Fault(msgspec.Struct, frozen=True):
@@ -129,7 +142,7 @@ def read_text(content: bytes) -> str:
     Raises:
         EngineError: The answer cannot be read.
     """
-    return _text(_choice(content))
+    return _text(_completion(content).choices[0])
 
 
 def _text(choice: Choice) -> str:
@@ -146,8 +159,13 @@ def read_reply(content: bytes) -> Reply:
     Raises:
         EngineError: The answer cannot be read.
     """
-    choice = _choice(content)
-    return Reply(text=_text(choice), confidence=_confidence(choice.logprobs))
+    completion = _completion(content)
+    choice = completion.choices[0]
+    return Reply(
+        text=_text(choice),
+        confidence=_confidence(choice.logprobs),
+        engine=completion.system_fingerprint,
+    )
 
 
 def _confidence(sureness: Sureness | None) -> float | None:
@@ -161,13 +179,14 @@ def _confidence(sureness: Sureness | None) -> float | None:
     return math.exp(min(math.fsum(known), 0.0)) if known else None
 
 
-def read_logprobs(content: bytes, question: Question) -> list[float]:
+def read_measured(content: bytes, question: Question) -> Measured:
     """Return the log-probability of each target token.
 
     Raises:
         EngineError: The answer cannot be read, or does not cover the target.
     """
-    found = _choice(content).prompt_logprobs or []
+    completion = _completion(content)
+    found = completion.choices[0].prompt_logprobs or []
     if len(found) != len(question.token_ids):
         raise EngineError(_UNREADABLE, "The answer has no log-probabilities of the prompt.")
     target = range(question.target_start, len(question.token_ids))
@@ -175,7 +194,7 @@ def read_logprobs(content: bytes, question: Question) -> list[float]:
     logprobs = [value.logprob for value in values if value is not None]
     if len(logprobs) != len(values) or not logprobs:
         raise EngineError(_UNREADABLE, "A target token has no log-probability.")
-    return logprobs
+    return Measured(logprobs=logprobs, engine=completion.system_fingerprint)
 
 
 def read_problem(content: bytes) -> str:
@@ -186,11 +205,12 @@ def read_problem(content: bytes) -> str:
         return content[:200].decode("utf-8", "replace") or "no reason given"
 
 
-def _choice(content: bytes) -> Choice:
+def _completion(content: bytes) -> Completion:
+    """Return an answer with at least one choice."""
     try:
-        choices = msgspec.json.decode(content, type=Completion).choices
+        found = msgspec.json.decode(content, type=Completion)
     except (msgspec.DecodeError, UnicodeDecodeError) as exc:
         raise EngineError(_UNREADABLE, f"The answer cannot be read: {exc}") from exc
-    if not choices:
+    if not found.choices:
         raise EngineError(_UNREADABLE, "The answer has no choice.")
-    return choices[0]
+    return found

@@ -80,6 +80,10 @@ class Worker:
                 if not shown:
                     await self._show_results()
                     shown = True
+                live = await self._store.adapters.with_status(
+                    self._metrics.shown, AdapterStatus.READY
+                )
+                self._metrics.show_only(live)
                 self._metrics.show_counts(await self._store.evaluations.counts())
             except Unavailable as exc:
                 logger.warning("the exported figures are stale: %s", exc)
@@ -167,22 +171,25 @@ class Worker:
     async def _finish(
         self, evaluation: Evaluation, adapter: AdapterVersion, results: Results
     ) -> None:
-        """Write the reports, then record the verdict: who sees it finds them."""
-        verdict, now = results.decision.verdict, int(self._clock())
+        """Write the reports, then record the verdict or its refusal: who sees it finds them."""
+        decision, now = results.decision, int(self._clock())
         if self._reporter is not None:
             await self._reporter.write(evaluation, adapter, results, finished_at=now)
+        refused = decision.refusal is not None
         try:
             await self._store.evaluations.move(
                 evaluation.id,
-                EvaluationStatus.SUCCEEDED,
+                EvaluationStatus.FAILED if refused else EvaluationStatus.SUCCEEDED,
                 finished_at=now,
-                verdict=verdict,
+                verdict=decision.verdict,
                 results=results.content,
+                error=f"A verdict is refused: {decision.reasons[0]}" if refused else None,
             )
         except (IllegalTransition, NotFound) as exc:
             logger.info("results dropped: %s", exc)
             return
-        logger.info("%s: %s: %s", evaluation.id, verdict, results.decision.reasons[0])
+        outcome = decision.refusal or decision.verdict
+        logger.info("%s: %s: %s", evaluation.id, outcome, decision.reasons[0])
         await self._show_results()
 
     async def _fail(self, evaluation: Evaluation, error: str) -> None:

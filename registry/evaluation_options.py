@@ -100,6 +100,8 @@ class EvaluationOptions(Record, frozen=True, kw_only=True, forbid_unknown_fields
     """Most rows of the `training` suite; never more than held-out rows are asked."""
     judge: JudgeOptions | None = None
     """The judge; none by default."""
+    use_cache: bool = True
+    """Whether kept answers of the base model may be taken, and new ones are kept."""
     decides: bool = True
     """Whether the verdict counts: for promotion, and among the exported figures."""
 

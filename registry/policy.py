@@ -54,7 +54,7 @@ class Policy(Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
     min_rows: int = 30
     """Fewest scored rows for any verdict but `inconclusive`; rows of one cluster count once."""
     max_unscored_share: float = 0.05
-    """Largest share of rows without a score for any verdict but `inconclusive`."""
+    """Largest share of rows without a score; beyond it the evaluation fails without a verdict."""
     few_shot_examples: int = 4
     """Examples in the few-shot prompt."""
     max_rows: int = 500

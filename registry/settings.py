@@ -156,6 +156,11 @@ class Settings(BaseSettings):
     has ended; by default 20 billion for each processor of the service's machine."""
     evals_concurrency: int = Field(default=32, ge=1)
     """Requests that one evaluation has in flight."""
+    answer_cache_bytes: int = Field(default=256 * 1024 * 1024, ge=0)
+    """Most bytes of base models' answers that are kept for later evaluations, all projects
+    together; the oldest go first, and 0 keeps none."""
+    answer_cache_days: float = Field(default=30.0, gt=0)
+    """Age at which a kept answer is dropped, in days."""
     max_event_streams: int = Field(default=256, ge=0)
     """Streams of jobs' events that one service process sends at a time; more are answered with
     503."""

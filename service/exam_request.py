@@ -24,6 +24,7 @@ _OPTIONS = (
     "suite_files",
     "max_training_rows",
     "judge",
+    "use_cache",
     "decides",
 )
 

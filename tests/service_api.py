@@ -128,3 +128,28 @@ async def judge(
         verdict=verdict,
         results={"hashes": {"adapter": manifest_sha256}},
     )
+
+
+async def refuse(store: Store, version: AdapterVersion) -> Evaluation:
+    """Record an evaluation that ended without a verdict, as the evals process would."""
+    evaluation = Evaluation(
+        id=f"eval-{uuid4().hex[:24]}",
+        project=version.project,
+        adapter=version.name,
+        heldout_file="file-heldout",
+        training_file=None,
+        policy={},
+        status=EvaluationStatus.QUEUED,
+        created_at=1_700_000_000,
+    )
+    await store.evaluations.add(evaluation)
+    await store.evaluations.move(evaluation.id, EvaluationStatus.RUNNING)
+    return await store.evaluations.move(
+        evaluation.id,
+        EvaluationStatus.FAILED,
+        error="A verdict is refused.",
+        results={
+            "hashes": {"adapter": "a" * 64},
+            "verdict": {"verdict": None, "refusal": "too_many_unscored"},
+        },
+    )

@@ -5,10 +5,10 @@ It refuses to know how well a model should do: only changes count.
 
 from collections.abc import Mapping
 
-from evals import intervals
 from evals.compare import ArmName
 from evals.findings.evidence import Evidence, SuiteEvidence
-from evals.intervals import Estimate, nothing
+from evals.findings.shares import mean, share
+from evals.intervals import Estimate
 from evals.limits import Condition, upper_limit
 from evals.suites.suite import BEHAVIOUR
 from registry.policy import Policy
@@ -65,12 +65,11 @@ def find_behaviour(evidence: Evidence) -> Behaviour | None:
     mended = [row for row in both if adapter[row] and not base[row]]
     said = suite.outputs.get(ArmName.BASE, {}), suite.outputs.get(ArmName.ADAPTER, {})
     answered = said[0].keys() & said[1].keys()
-    changed = sum(said[0][row].strip() != said[1][row].strip() for row in answered)
-    alpha = policy.alpha
+    changed = {row: said[0][row].strip() != said[1][row].strip() for row in sorted(answered)}
     return Behaviour(
-        broken=intervals.proportion(len(broken), len(both), alpha),
-        mended=intervals.proportion(len(mended), len(both), alpha),
-        changed=intervals.proportion(changed, len(answered), alpha),
+        broken=share({row: row in set(broken) for row in both}, suite, policy),
+        mended=share({row: row in set(mended) for row in both}, suite, policy),
+        changed=share(changed, suite, policy),
         divergence=_divergence(suite, policy),
         flips=[
             _flip(suite, row, is_broken=row in set(broken))
@@ -114,8 +113,8 @@ def _right(suite: SuiteEvidence, arm: str, policy: Policy) -> dict[int, bool]:
 def _divergence(suite: SuiteEvidence, policy: Policy) -> Estimate:
     base = suite.scores.get(ArmName.BASE, {}).get(_LOSS, {})
     adapter = suite.scores.get(ArmName.ADAPTER, {}).get(_LOSS, {})
-    lost = [adapter[row] - base[row] for row in sorted(base.keys() & adapter.keys())]
-    return intervals.mean(lost, policy.alpha, policy.seed) if lost else nothing()
+    lost = {row: adapter[row] - base[row] for row in sorted(base.keys() & adapter.keys())}
+    return mean(lost, suite, policy)
 
 
 def _flip(suite: SuiteEvidence, row: int, *, is_broken: bool) -> Flip:

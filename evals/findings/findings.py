@@ -143,10 +143,11 @@ def _without(found: Leakage) -> str:
 
 def _sentences(evidence: Evidence, found: Findings) -> Iterator[str]:
     for gap in found.gaps or []:
-        if _is_above_zero(gap.beyond_base):
+        if _is_above_zero(gap.overfit):
             yield (
                 f"Overfitting: on training rows {gap.metric} is better than on held-out rows by "
-                f"{_told(gap.beyond_base)} beyond what the base model's own gap explains."
+                f"{_told(gap.adapter)}, and by {_told(gap.beyond_base)} beyond what the base "
+                "model's own gap explains."
             )
     if found.memorisation is not None and found.memorisation.is_shown:
         yield _memorised(found.memorisation)

@@ -22,6 +22,15 @@ class Gap(Record, frozen=True, kw_only=True):
     """The adapter's gap minus the base model's, which tells how much easier the training rows are
     by themselves."""
 
+    @property
+    def overfit(self) -> Estimate:
+        """The lesser of both gaps.
+
+        Neither rows that are easy for everybody nor rows that the base alone finds hard make an
+        adapter overfitted.
+        """
+        return lesser(self.adapter, self.beyond_base)
+
 
 def find_gaps(evidence: Evidence) -> list[Gap] | None:
     """Return the gap of each metric of both suites; none without training rows."""
@@ -54,8 +63,26 @@ def limit_gap(evidence: Evidence, gaps: list[Gap] | None) -> list[Condition]:
     if limit is None:
         return []
     found = next((gap for gap in gaps or [] if gap.metric == primary), None)
-    what = f"The gap in {primary} between {TRAINING} and {HELDOUT} rows, beyond the base model's,"
-    return [upper_limit("max_gap", what, nothing() if found is None else found.beyond_base, limit)]
+    what = f"The adapter's gap in {primary} between {TRAINING} and {HELDOUT} rows"
+    return [upper_limit("max_gap", what, nothing() if found is None else found.overfit, limit)]
+
+
+def lesser(one: Estimate, other: Estimate) -> Estimate:
+    """Estimate the lesser of two quantities: bound by bound.
+
+    The interval's lower end keeps its level (an intersection–union test, as in `evals.verdict`).
+    """
+    first, second = (one.mean, one.low, one.high), (other.mean, other.low, other.high)
+    least = [
+        None if a is None or b is None else min(a, b) for a, b in zip(first, second, strict=True)
+    ]
+    return Estimate(
+        mean=least[0],
+        low=least[1],
+        high=least[2],
+        n=min(one.n, other.n),
+        method=f"the lesser of two: {one.method}",
+    )
 
 
 def _gain(suite: SuiteEvidence, metric: str) -> Estimate:

@@ -4,20 +4,28 @@ It refuses to know scores. The training file passes through once, row by row; me
 examined rows only.
 """
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from itertools import chain, islice
 
 from registry.chatdata import Row
+from registry.likeness import (
+    MAX_CHARACTERS,
+    MIN_PIECES,
+    THRESHOLD,
+    boilerplate,
+    normal,
+    own_pieces,
+    pieces_of,
+    similarity,
+)
 from registry.records import Record
 
-NEAR = 0.8
-"""Share of common word runs (Jaccard) from which two rows are nearly the same."""
-RUN_WORDS = 3
-"""Words of a run."""
+SAMPLE = 1_000
+"""Training rows in which boilerplate is seen, beside the examined ones."""
 SHOWN = 20
 """Leaks shown one by one."""
-_WORD = re.compile(r"\w+|[^\w\s]")
+_Index = dict[int, list[tuple[str, frozenset[int]]]]
 
 
 class Leak(Record, frozen=True, kw_only=True):
@@ -28,7 +36,7 @@ class Leak(Record, frozen=True, kw_only=True):
     training_line: int
     """Line of the most similar training row, from 1."""
     similarity: float
-    """1 for the same prompt and answer, else the share of common word runs."""
+    """1 for the same prompt and answer, else the share of common pieces."""
 
 
 class Leaks(Record, frozen=True, kw_only=True):
@@ -41,7 +49,7 @@ class Leaks(Record, frozen=True, kw_only=True):
     exact: list[int]
     """Examined rows that stand in the training file, but for case and spacing."""
     near: list[int]
-    """Examined rows of which a training row shares at least `NEAR` of the word runs."""
+    """Examined rows that a training row nearly repeats, as `registry.likeness` has it."""
     shown: list[Leak]
     """The first ones, most similar first."""
 
@@ -59,8 +67,8 @@ class _Match(Record, frozen=True, kw_only=True):
 def search(training: Iterable[Row], examined: Mapping[int, Row]) -> Leaks:
     """Look for examined rows in the training rows.
 
-    Candidates come from an index of each examined row's rarest runs: a training row that shares
-    none of them cannot reach `NEAR` (prefix filtering: Bayardo, Ma and Srikant, WWW 2007,
+    Candidates come from an index of each examined row's rarest pieces: a training row that shares
+    none of them cannot be near (prefix filtering: Bayardo, Ma and Srikant, WWW 2007,
     doi:10.1145/1242572.1242591). Instructions (system messages) do not count: whole files share
     them.
 
@@ -74,16 +82,20 @@ def search(training: Iterable[Row], examined: Mapping[int, Row]) -> Leaks:
     texts: dict[str, list[int]] = {}
     for number, row in examined.items():
         texts.setdefault(_text(row), []).append(number)
-    index = _index(texts)
+    rest = iter(training)
+    sample = list(islice(rest, SAMPLE))
+    seen = [*texts, *map(_text, sample)]
+    shared = boilerplate(pieces_of([text[:MAX_CHARACTERS] for text in seen]))
+    index = _index({text: own_pieces(text, shared) for text in texts})
     best: dict[str, _Match] = {}
     trained = 0
-    for row in training:
+    for row in chain(sample, rest):
         trained += 1
         text = _text(row)
         if text in texts:
             _note(best, text, _Match(line=row.line, similarity=1.0))
         else:
-            _note_near(best, index, row.line, text)
+            _note_near(best, index, row.line, own_pieces(text, shared))
     return _leaks(best, texts, len(examined), trained)
 
 
@@ -109,33 +121,27 @@ def _leaks(
     )
 
 
-def _index(texts: Mapping[str, list[int]]) -> dict[str, list[tuple[str, frozenset[str]]]]:
-    """Return the examined texts by each of their rarest runs."""
-    every = {text: _runs(text) for text in texts}
-    counts = Counter(run for runs in every.values() for run in runs)
-    index: dict[str, list[tuple[str, frozenset[str]]]] = {}
-    for text, runs in every.items():
-        rarest = sorted(runs, key=lambda run: (counts[run], run))
-        # With |A| runs, sharing at least NEAR · |A| means sharing one of the first few.
-        for run in rarest[: len(runs) - int(NEAR * len(runs)) + 1]:
-            index.setdefault(run, []).append((text, runs))
+def _index(texts: Mapping[str, frozenset[int]]) -> _Index:
+    """Return the examined texts by each of their rarest pieces."""
+    counts = Counter(piece for pieces in texts.values() for piece in pieces)
+    index: _Index = {}
+    for text, pieces in texts.items():
+        if len(pieces) < MIN_PIECES:
+            continue
+        rarest = sorted(pieces, key=lambda piece: (counts[piece], piece))
+        # With |A| pieces, sharing at least THRESHOLD · |A| means sharing one of the first few.
+        for piece in rarest[: len(pieces) - int(THRESHOLD * len(pieces)) + 1]:
+            index.setdefault(piece, []).append((text, pieces))
     return index
 
 
-def _note_near(
-    best: dict[str, _Match],
-    index: Mapping[str, list[tuple[str, frozenset[str]]]],
-    line: int,
-    text: str,
-) -> None:
-    runs = _runs(text)
-    candidates = {found[0]: found[1] for run in runs for found in index.get(run, ())}
+def _note_near(best: dict[str, _Match], index: _Index, line: int, pieces: frozenset[int]) -> None:
+    candidates = {found[0]: found[1] for piece in pieces for found in index.get(piece, ())}
     for other, theirs in candidates.items():
-        similarity = len(runs & theirs) / len(runs | theirs)
-        if similarity >= NEAR:
-            # Equal runs are not equal texts: only those count as exact.
-            capped = min(similarity, 1 - 1e-9)
-            _note(best, other, _Match(line=line, similarity=capped))
+        alike = similarity(pieces, theirs)
+        if alike >= THRESHOLD:
+            # Equal pieces are not equal texts: only those count as exact.
+            _note(best, other, _Match(line=line, similarity=min(alike, 1 - 1e-9)))
 
 
 def _note(best: dict[str, _Match], text: str, match: _Match) -> None:
@@ -153,10 +159,4 @@ def _text(row: Row) -> str:
             for message in row.messages
             if message.get("role") not in {"system", "developer"}
         ]
-    return " ".join(" ".join(parts).casefold().split())
-
-
-def _runs(text: str) -> frozenset[str]:
-    words = _WORD.findall(text)
-    last = max(len(words) - RUN_WORDS + 1, 1)
-    return frozenset(" ".join(words[start : start + RUN_WORDS]) for start in range(last))
+    return normal(" ".join(parts))

@@ -26,6 +26,7 @@ def as_json(facts: Facts) -> bytes:
             "training_file": evaluation.training_file,
             "created_at": evaluation.created_at,
             "verdict": evaluation.verdict,
+            "refusal": (facts.results.get("verdict") or {}).get("refusal"),
             "policy": evaluation.policy,
             "options": evaluation.options,
         },

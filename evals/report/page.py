@@ -51,7 +51,7 @@ def as_html(facts: Facts) -> bytes:
         facts=facts,
         results=results,
         verdict=results["verdict"],
-        headline=HEADLINES[results["verdict"]["verdict"]],
+        headline=HEADLINES[results["verdict"]["verdict"] or results["verdict"]["refusal"]],
         findings=results.get("findings") or {},
         metrics=_ordered(results["metric_kinds"], primary),
         side=_SIDE,
@@ -208,6 +208,7 @@ def _conditions(facts: Facts) -> list[tuple[str, str]]:
         ("sampling", "temperature 0, fixed seed, through the service"),
         ("duration", f"{results.get('duration_seconds', 0):g} s"),
         ("answers kept from an earlier run", results.get("resumed_answers", 0)),
+        ("base answers taken from earlier evaluations", results.get("cached_answers", 0)),
     ]
     if facts.job is not None:
         listed += [

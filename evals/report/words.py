@@ -10,8 +10,9 @@ HEADLINES: Mapping[str, str] = {
     "go": "The adapter is better than everything it was compared with.",
     "no_go": "The adapter should not take over.",
     "inconclusive": "These rows do not show whether the adapter is better.",
+    "too_many_unscored": "No verdict: too many rows could not be scored.",
 }
-"""The verdict in one sentence."""
+"""The verdict, or why there is none, in one sentence."""
 _ARMS: Mapping[str, str] = {
     "base": "base model, bare prompt",
     "few_shot": "base model, few-shot prompt",
@@ -27,7 +28,8 @@ _METRICS: Mapping[str, str] = {
     "field_recall": "recall of JSON fields",
     "json_schema": "valid under the schema",
     "chrf": "chrF",
-    "bleu": "BLEU",
+    "sentence_bleu": "sentence BLEU",
+    "corpus_bleu": "corpus BLEU",
     "rouge_l": "ROUGE-L",
     "numeric": "right number",
     "length": "distance of lengths",

@@ -1,39 +1,43 @@
-"""Which texts are nearly the same: MinHash signatures, banded, in one pass and bounded memory.
+"""Which texts of a file are nearly the same: candidates by MinHash, then the texts themselves.
 
-It refuses to know rows and files. Broder, "On the resemblance and containment of documents", 1997,
-DOI 10.1109/SEQUEN.1997.666900; bands as in Leskovec, Rajaraman and Ullman, "Mining of Massive
-Datasets", chapter 3. Pieces are five characters long; those that a tenth of the first texts share
-are boilerplate (a template, a label) and do not count.
+It refuses to know rows and files, and what likeness is (`registry.likeness`). One pass, bounded
+memory. Broder, "On the resemblance and containment of documents", 1997, DOI
+10.1109/SEQUEN.1997.666900; bands as in Leskovec, Rajaraman and Ullman, "Mining of Massive
+Datasets", chapter 3.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 import rensa
 from numpy.typing import NDArray
 
-from registry.inspection.view import normal
+from registry.likeness import (
+    MAX_CHARACTERS,
+    MIN_PIECES,
+    THRESHOLD,
+    Shared,
+    boilerplate,
+    normal,
+    own_pieces,
+    pieces_of,
+    similarity,
+)
 
 PERMUTATIONS = 120
 """Hashes in a signature: the estimate's standard error at a similarity of 0.75 is 0.04."""
 BANDS = 24
 """Bands of five hashes: two texts of similarity 0.75 meet in one with probability 0.998, of 0.65
 with 0.95, of 0.2 with 0.008."""
-THRESHOLD = 0.65
-"""Estimated similarity from which two texts count as nearly the same: two words changed among
-twenty leave 0.7, and texts about the same thing in other words reach 0.3."""
+SLACK = 0.1
+"""Below the threshold, an estimate from which a candidate is looked at."""
 MAX_COMPARED = 200_000
 """Most texts that are compared; what comes later is not."""
-MIN_PIECES = 12
-"""Fewest pieces of its own that a text needs to be compared: "yes" resembles every "yes"."""
-_PIECE = 5
-_MAX_CHARACTERS = 20_000
+MAX_KEPT_BYTES = 128 * 1024 * 1024
+"""Bytes of texts that are kept to be looked at; of what comes later the estimate decides."""
 _CHUNK = 1_000
 _SEED = 42
-_SLOTS = 1 << 21
-_SHARED_SHARE = 0.1
-_MIN_SHARING = 20
-_MIN_SAMPLE = 100
 _PAIRS_AT_ONCE = 50_000
 
 
@@ -45,19 +49,21 @@ class Like(NamedTuple):
     other: int
     """The other's."""
     similarity: float
-    """Estimated."""
+    """Share of common pieces."""
 
 
 class Signatures:
     """Signatures of texts, made in chunks as the texts come."""
 
-    def __init__(self, shared: NDArray[np.bool_] | None = None) -> None:
+    def __init__(self, shared: Shared | None = None) -> None:
         self._waiting: list[str] = []
         self._made: list[NDArray[np.uint32]] = []
         self._sizes: list[NDArray[np.int64]] = []
         self._count = 0
         self._pieces = 0
         self._shared_pieces = 0
+        self._texts: list[bytes] = []
+        self._kept_bytes = 0
         self.shared = shared
         """Which pieces are boilerplate, by slot; found in the first chunk unless given."""
 
@@ -76,7 +82,7 @@ class Signatures:
         if self._count >= MAX_COMPARED:
             return
         self._count += 1
-        self._waiting.append(normal(text[:_MAX_CHARACTERS]))
+        self._waiting.append(normal(text[:MAX_CHARACTERS]))
         if len(self._waiting) >= _CHUNK:
             self.flush()
 
@@ -84,14 +90,14 @@ class Signatures:
         """Make signatures of what waits."""
         if not self._waiting:
             return
-        pieces = _pieces_of(self._waiting)
+        pieces = pieces_of(self._waiting)
+        self._keep(self._waiting)
         self._waiting.clear()
         if self.shared is None:
-            self.shared = _shared_slots(pieces)
-        kept = ~self.shared[_slots(pieces.hashes)]
-        self._pieces += len(kept)
-        self._shared_pieces += int(len(kept) - kept.sum())
-        own = _Pieces(pieces.hashes[kept], pieces.owners[kept], pieces.texts)
+            self.shared = boilerplate(pieces)
+        own = pieces.own(self.shared)
+        self._pieces += len(pieces.hashes)
+        self._shared_pieces += len(pieces.hashes) - len(own.hashes)
         sizes = np.bincount(own.owners, minlength=own.texts)
         offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.uint64)
         matrix = rensa.RMinHash.digest_matrix_from_flat_token_hashes(
@@ -99,6 +105,19 @@ class Signatures:
         )
         self._made.append(np.array(matrix.to_rows(), dtype=np.uint32))
         self._sizes.append(sizes)
+
+    def _keep(self, texts: list[str]) -> None:
+        for text in texts:
+            content = text.encode("utf-8", "surrogatepass")
+            self._kept_bytes += len(content)
+            if self._kept_bytes <= MAX_KEPT_BYTES:
+                self._texts.append(content)
+
+    def pieces(self, place: int) -> frozenset[int] | None:
+        """Return the pieces of a text; none where it is not kept."""
+        if place >= len(self._texts) or self.shared is None:
+            return None
+        return own_pieces(self._texts[place].decode("utf-8", "surrogatepass"), self.shared)
 
     def matrix(self) -> NDArray[np.uint32]:
         """Return every signature, shape (texts, `PERMUTATIONS`)."""
@@ -119,7 +138,13 @@ def likest_earlier(signatures: Signatures) -> list[Like]:
     matrix, usable = signatures.matrix(), signatures.is_comparable()
     pairs = _candidates(matrix, np.flatnonzero(usable))
     later, earlier = pairs.max(axis=1), pairs.min(axis=1)
-    return _best(matrix, matrix, later, earlier)
+    return [
+        like
+        for like in map(
+            partial(_checked, signatures, signatures), _best(matrix, matrix, later, earlier)
+        )
+        if like.similarity >= THRESHOLD
+    ]
 
 
 def likest_between(ours: Signatures, theirs: Signatures) -> list[Like]:
@@ -127,47 +152,18 @@ def likest_between(ours: Signatures, theirs: Signatures) -> list[Like]:
     first, second = ours.matrix(), theirs.matrix()
     usable = np.concatenate([ours.is_comparable(), theirs.is_comparable()])
     pairs = _candidates(np.concatenate([first, second]), np.flatnonzero(usable), split=len(first))
-    return _best(first, second, pairs[:, 0], pairs[:, 1] - len(first))
+    found = _best(first, second, pairs[:, 0], pairs[:, 1] - len(first))
+    return [
+        like for like in map(partial(_checked, ours, theirs), found) if like.similarity >= THRESHOLD
+    ]
 
 
-class _Pieces(NamedTuple):
-    hashes: NDArray[np.uint64]
-    owners: NDArray[np.int64]
-    texts: int
-
-
-def _pieces_of(texts: list[str]) -> _Pieces:
-    """Return the hash of every five characters in a row, and which text each belongs to."""
-    lengths = np.fromiter((len(text) for text in texts), dtype=np.int64, count=len(texts))
-    letters = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
-    if len(letters) < _PIECE:
-        return _Pieces(np.empty(0, np.uint64), np.empty(0, np.int64), len(texts))
-    wide = letters.astype(np.uint64)
-    length = len(wide) - _PIECE + 1
-    hashes = np.zeros(length, dtype=np.uint64)
-    for offset in range(_PIECE):
-        hashes *= np.uint64(0x9E3779B97F4A7C15)
-        hashes += wide[offset : offset + length]
-    hashes ^= hashes >> np.uint64(29)
-    hashes *= np.uint64(0xBF58476D1CE4E5B9)
-    hashes ^= hashes >> np.uint64(32)
-    owners = np.repeat(np.arange(len(texts)), lengths)
-    inside = owners[:length] == owners[_PIECE - 1 :]
-    return _Pieces(hashes[inside], owners[:length][inside], len(texts))
-
-
-def _slots(hashes: NDArray[np.uint64]) -> NDArray[np.int64]:
-    return (hashes % np.uint64(_SLOTS)).astype(np.int64)
-
-
-def _shared_slots(pieces: _Pieces) -> NDArray[np.bool_]:
-    """Return which slots hold pieces that too many of the texts have."""
-    if pieces.texts < _MIN_SAMPLE:
-        return np.zeros(_SLOTS, dtype=np.bool_)
-    once = np.unique(_slots(pieces.hashes) * pieces.texts + pieces.owners)
-    counts = np.bincount(once // pieces.texts, minlength=_SLOTS)
-    shared: NDArray[np.bool_] = counts > max(_MIN_SHARING, _SHARED_SHARE * pieces.texts)
-    return shared
+def _checked(ours: Signatures, theirs: Signatures, like: Like) -> Like:
+    """Return a candidate with the similarity of the texts themselves, where both are kept."""
+    one, other = ours.pieces(like.place), theirs.pieces(like.other)
+    if one is None or other is None:
+        return like
+    return like._replace(similarity=round(similarity(one, other), 3))
 
 
 def _candidates(
@@ -219,12 +215,12 @@ def _best(
     ours: NDArray[np.int64],
     theirs: NDArray[np.int64],
 ) -> list[Like]:
-    """Return, for each of ours, the pair with the highest estimate above the threshold."""
+    """Return, for each of ours, the pair with the highest estimate near the threshold."""
     best: dict[int, Like] = {}
     for start in range(0, len(ours), _PAIRS_AT_ONCE):
         mine, other = ours[start : start + _PAIRS_AT_ONCE], theirs[start : start + _PAIRS_AT_ONCE]
         alike = (first[mine] == second[other]).mean(axis=1)
-        for place in np.flatnonzero(alike >= THRESHOLD).tolist():
+        for place in np.flatnonzero(alike >= THRESHOLD - SLACK).tolist():
             like = Like(int(mine[place]), int(other[place]), round(float(alike[place]), 3))
             known = best.get(like.place)
             if known is None or like.similarity > known.similarity:

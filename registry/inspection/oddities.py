@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from registry.inspection.gathered import Gathered
 from registry.inspection.records import Notes
-from registry.inspection.view import View, normal
+from registry.inspection.view import View
+from registry.likeness import normal
 
 FAR = 6.0
 """Distance from the median, in robust standard deviations of the log-length, that is unusual

@@ -3,12 +3,12 @@
 It refuses to know what is looked for.
 """
 
-import unicodedata
 from collections.abc import Iterator
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from registry.chatdata import Row
+from registry.likeness import normal
 
 _HEARD = frozenset({"user", "assistant", "tool", "function"})
 
@@ -64,12 +64,6 @@ def texts_of(row: Row) -> Iterator[str]:
         yield str(message.get("content") or "")
         if message.get("tool_calls"):
             yield str(message["tool_calls"])
-
-
-def normal(text: str) -> str:
-    """Return a text's words: one letter case, one space between them, one form for each letter."""
-    plain = text if text.isascii() else unicodedata.normalize("NFKC", text)
-    return " ".join(plain.casefold().split())
 
 
 def _told(message: dict[str, Any]) -> str:

@@ -10,6 +10,7 @@ from registry.records.evaluations import Evaluation, EvaluationRow, Verdict
 from registry.records.files import DataFile, Purpose
 from registry.records.interactions import Feedback, Interaction, InteractionText, Project
 from registry.records.jobs import FineTuningJob, JobCheckpoint, JobError, JobEvent
+from registry.records.known_answers import KnownAnswer
 from registry.records.parts import Heartbeat, Lease
 from registry.records.record import Record
 from registry.records.uploads import Upload, UploadPart, UploadStatus
@@ -42,6 +43,7 @@ __all__ = [
     "JobCheckpoint",
     "JobError",
     "JobEvent",
+    "KnownAnswer",
     "Lease",
     "Project",
     "Purpose",

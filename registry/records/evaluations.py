@@ -44,7 +44,8 @@ class Evaluation(Record, frozen=True, kw_only=True):
     verdict: Verdict | None = None
     """What it concludes."""
     results: dict[str, Any] | None = None
-    """Scores by arm, paired differences with intervals, and the reasons of the verdict."""
+    """Scores by arm, paired differences with intervals, and the reasons of the verdict, or of its
+    refusal."""
     error: str | None = None
     """Why it failed."""
     options: dict[str, Any] = msgspec.field(default_factory=dict)
@@ -68,3 +69,5 @@ class EvaluationRow(Record, frozen=True, kw_only=True):
     """Why the row is unscored."""
     suite: str = "heldout"
     """The suite the row belongs to."""
+    from_cache: bool = False
+    """Whether an earlier exam's answer to the same question was taken."""

@@ -14,6 +14,7 @@ from registry.store.files import Files
 from registry.store.interactions import Interactions
 from registry.store.jobs import Jobs
 from registry.store.keys import Keys
+from registry.store.known_answers import KnownAnswers
 from registry.store.leases import Leases
 from registry.store.parts import Parts
 from registry.store.projects import Projects
@@ -35,6 +36,7 @@ class Store:
         self.deployments = Deployments(database)
         self.catalogue = Catalogue(database)
         self.evaluations = Evaluations(database)
+        self.known_answers = KnownAnswers(database)
         self.interactions = Interactions(database)
         self.keys = Keys(database)
         self.parts = Parts(database)

@@ -3,6 +3,8 @@
 It refuses to know which of them are loaded: that is observed from the engine.
 """
 
+from collections.abc import Collection
+
 import msgspec
 from sqlalchemy import or_, select, update
 
@@ -64,6 +66,13 @@ class Adapters:
         query = select(table).where(table.c.status.in_(_USABLE)).order_by(table.c.seq)
         async with self._database.read() as connection:
             return await fetch_all(connection, query, AdapterVersion)
+
+    async def with_status(self, names: Collection[str], status: AdapterStatus) -> frozenset[str]:
+        """Return those of some versions that have a status."""
+        table = tables.adapters
+        query = select(table.c.name).where(table.c.name.in_(names), table.c.status == status)
+        async with self._database.read() as connection:
+            return frozenset(str(name) for name in (await connection.execute(query)).scalars())
 
     async def add_import(self, version: AdapterVersion, *, same_bytes: str) -> None:
         """Record an imported version, unless the project has the same bytes already.

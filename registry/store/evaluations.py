@@ -10,9 +10,10 @@ from sqlalchemy.exc import IntegrityError
 
 from registry.errors import NotFound
 from registry.lifecycle import EVALUATION_MOVES, EvaluationStatus
-from registry.records import Evaluation, EvaluationRow
+from registry.records import Evaluation, EvaluationRow, KnownAnswer
 from registry.store import tables
 from registry.store.database import Database
+from registry.store.known_answers import add_known
 from registry.store.moves import Moves
 from registry.store.outbox import announce
 from registry.store.rows import Page, add, fetch_all, fetch_first, fetch_page
@@ -104,8 +105,15 @@ class Evaluations:
         """Store one answer, in place of an earlier one of the same suite, arm and row."""
         await self.add_rows([row])
 
-    async def add_rows(self, rows: Sequence[EvaluationRow]) -> None:
-        """Store answers in one transaction, each in place of an earlier one of its place."""
+    async def add_rows(
+        self, rows: Sequence[EvaluationRow], *, known: Sequence[KnownAnswer] = ()
+    ) -> None:
+        """Store answers in one transaction, each in place of an earlier one of its place.
+
+        Args:
+            rows: The answers.
+            known: Those of them that later exams need not ask for.
+        """
         table = tables.evaluation_rows
         async with self._database.write() as connection:
             for row in rows:
@@ -117,6 +125,7 @@ class Evaluations:
                 )
                 await connection.execute(delete(table).where(same))
                 await add(connection, table, row)
+            await add_known(connection, known, is_sqlite=self._database.is_sqlite)
 
     async def counts(self) -> dict[EvaluationStatus, int]:
         """Return how many evaluations have each status; one that none has is absent."""

@@ -181,7 +181,21 @@ evaluation_rows = Table(
     json_column("scores"),
     Column("error", Text),
     Column("suite", String(255), nullable=False, server_default="heldout"),
+    Column("from_cache", Boolean, nullable=False, server_default=false()),
     UniqueConstraint("evaluation_id", "suite", "arm", "row"),
+)
+
+known_answers = Table(
+    "known_answers",
+    metadata,
+    seq(),
+    Column("project", String(64), nullable=False),
+    Column("scope", String(64), nullable=False, index=True),
+    Column("key", String(64), nullable=False),
+    Column("content", Text, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False, index=True),
+    UniqueConstraint("project", "key"),
 )
 
 interactions = Table(

@@ -154,7 +154,7 @@ async def _report(
         why = (
             "it was made before reports were written; ask for another one"
             if evaluation.status == EvaluationStatus.SUCCEEDED
-            else f"it is {evaluation.status}; a report is written when it succeeds"
+            else f"it is {evaluation.status}; a report is written when its answers are all there"
         )
         raise Conflict(f"The evaluation '{evaluation.id}' has no report: {why}.")
     return File(

@@ -43,6 +43,9 @@ class CreateEvaluation(msgspec.Struct, frozen=True, kw_only=True):
     """Most rows of the `training` suite; 50 by default."""
     judge: dict[str, Any] | None = None
     """A model that judges answers: `rubric`, perhaps `model`, `baseline`, `max_rows`, `labels`."""
+    use_cache: bool | None = None
+    """Whether answers that the base model gave to earlier evaluations may be taken; true by
+    default."""
     decides: bool | None = None
     """Whether the verdict counts for promotion; true by default."""
 
@@ -76,6 +79,8 @@ class EvaluationObject(msgspec.Struct, frozen=True, kw_only=True):
     """Scores by arm, paired differences with intervals, and the reasons of the verdict."""
     error: str | None
     """Why it failed."""
+    error_code: str | None
+    """`too_many_unscored` where a verdict is refused; its answers and figures are there."""
 
 
 class RowObject(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,6 +100,8 @@ class RowObject(msgspec.Struct, frozen=True, kw_only=True):
     """Scores by metric; a metric that could not be computed is absent."""
     error: str | None
     """Why the row is unscored."""
+    from_cache: bool
+    """Whether an earlier evaluation's answer to the same question was taken."""
 
 
 def evaluation_object(evaluation: Evaluation) -> EvaluationObject:
@@ -112,6 +119,7 @@ def evaluation_object(evaluation: Evaluation) -> EvaluationObject:
         verdict=evaluation.verdict,
         results=evaluation.results,
         error=evaluation.error,
+        error_code=((evaluation.results or {}).get("verdict") or {}).get("refusal"),
     )
 
 
@@ -124,4 +132,5 @@ def row_object(row: EvaluationRow) -> RowObject:
         output=row.output,
         scores=row.scores,
         error=row.error,
+        from_cache=row.from_cache,
     )

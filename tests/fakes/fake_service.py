@@ -45,6 +45,8 @@ class FakeService:
     """A text; a request whose body holds it is answered 400."""
     unknown: set[str] = field(default_factory=set)
     """Models that are answered 404."""
+    engine: str | None = "fake-engine-1"
+    """How the engine names itself and its configuration."""
     seconds: float = 0.0
     """Time that an answer takes."""
     asked: Counter[str] = field(default_factory=Counter)
@@ -86,7 +88,8 @@ class FakeService:
             return _problem(400, "This row is refused.")
         self.asked[json.dumps([path, body], sort_keys=True)] += 1
         self.bodies.append((path, body))
-        return web.json_response({"id": "x", "choices": [self._choice(path, body)]})
+        choices = [self._choice(path, body)]
+        return web.json_response({"id": "x", "choices": choices, "system_fingerprint": self.engine})
 
     def _choice(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         model = body["model"]

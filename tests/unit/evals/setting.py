@@ -15,6 +15,7 @@ import aiohttp
 
 from evals.client import Client, Patience
 from evals.judging import Endpoint, Judge
+from evals.recall import CacheLimits
 from evals.runner import Limits, Runner
 from registry.blobs import Blobs
 from registry.lifecycle import AdapterStatus, EvaluationStatus
@@ -151,9 +152,11 @@ async def runner(
     *,
     suites_dir: Path | None = None,
     judge_url: str | None = None,
+    cache: CacheLimits | None = None,
+    now: float = 1_000_000.0,
     **limits: Any,
 ) -> AsyncIterator[Runner]:
-    """Yield a runner that asks a fake service."""
+    """Yield a runner that asks a fake service at a fixed time."""
     settings.evals_key_file.parent.mkdir(parents=True, exist_ok=True)
     settings.evals_key_file.write_text(KEY)
     chosen = Limits(**{"max_model_len": 500, "concurrency": 8, **limits})
@@ -180,6 +183,8 @@ async def runner(
             limits=chosen,
             suites_dir=suites_dir,
             judge=None if judge_url is None else _judge(session, store, judge_url),
+            cache=cache,
+            now=lambda: now,
         )
 
 

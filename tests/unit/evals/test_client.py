@@ -91,7 +91,7 @@ async def test_target_logprobs(tmp_path: Path) -> None:
     """The target's tokens are measured, its end of turn included."""
     service = FakeService(loss={"base": 0.25})
     async with _client(service, tmp_path, Time()) as client:
-        assert await client.target_logprobs(_question(CHAT)) == [-0.25] * 3
+        assert (await client.measure(_question(CHAT))).logprobs == [-0.25] * 3
 
 
 @pytest.mark.parametrize("status", [429, 502, 503, 504])

@@ -23,7 +23,7 @@ def test_the_same_row_is_exact_whatever_its_case_and_spacing() -> None:
 
 
 def test_a_word_changed_is_near() -> None:
-    """A long row with one word changed shares more than four fifths of its runs."""
+    """A long row with one word changed shares more than four fifths of its pieces."""
     words = [f"word{number}" for number in range(40)]
     changed = [*words[:-1], "another"]
     found = search([_row(9, " ".join(changed))], {0: _row(1, " ".join(words))})

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 from prometheus_client import generate_latest
 
-from evals.metrics import MAX_ADAPTERS, Metrics
+from evals.metrics import MAX_ADAPTERS, MAX_SUITES, Metrics
 from registry.lifecycle import EvaluationStatus
 from registry.records import Evaluation, Verdict
 
@@ -17,6 +17,24 @@ RESULTS: dict[str, Any] = {
     "differences": [
         {"baseline": "base", "metric": "exact_match", "estimate": 0.5, "low": 0.4, "high": 0.6}
     ],
+    "suites": {
+        "training": {
+            "arms": {"base": {"n": 50, "unscored": 0, "metrics": {"loss": {"mean": 1.5}}}},
+            "differences": [
+                {"baseline": "base", "metric": "loss", "estimate": -1.0, "low": -1.2, "high": -0.8}
+            ],
+        }
+    },
+    "findings": {
+        "gaps": [
+            {
+                "metric": "loss",
+                "adapter": {"mean": 0.3, "low": 0.1, "high": 0.5},
+                "beyond_base": {"mean": 0.2, "low": None, "high": None},
+            }
+        ],
+        "behaviour": {"broken": {"mean": 0.1, "low": 0.05, "high": 0.2}},
+    },
 }
 EVALUATION = Evaluation(
     id="eval-1",
@@ -45,17 +63,23 @@ def _shown() -> Metrics:
 
 def test_scores() -> None:
     """Each arm's mean is exported."""
-    assert _value(_shown(), "score", adapter="ft:a", arm="base", metric="exact_match") == 0.25
+    assert (
+        _value(_shown(), "score", adapter="ft:a", suite="heldout", arm="base", metric="exact_match")
+        == 0.25
+    )
 
 
 def test_unknown_is_absent() -> None:
     """A metric without a score is not exported as 0."""
-    assert _value(_shown(), "score", adapter="ft:a", arm="adapter", metric="loss") is None
+    assert (
+        _value(_shown(), "score", adapter="ft:a", suite="heldout", arm="adapter", metric="loss")
+        is None
+    )
 
 
 def test_differences_have_bounds() -> None:
     """A difference is exported with both bounds."""
-    labels = {"adapter": "ft:a", "baseline": "base", "metric": "exact_match"}
+    labels = {"adapter": "ft:a", "suite": "heldout", "baseline": "base", "metric": "exact_match"}
     shown = _shown()
     assert [
         _value(shown, "difference", **labels, bound=b) for b in ("estimate", "low", "high")
@@ -68,7 +92,50 @@ def test_differences_have_bounds() -> None:
 
 def test_rows_are_those_answered() -> None:
     """Unscored rows are not counted."""
-    assert _value(_shown(), "rows", adapter="ft:a", arm="base") == 39
+    assert _value(_shown(), "rows", adapter="ft:a", suite="heldout", arm="base") == 39
+
+
+def test_every_suite_is_shown() -> None:
+    """Scores, differences and rows of further suites stand beside the held-out rows'."""
+    shown = _shown()
+    labels = {"adapter": "ft:a", "suite": "training"}
+    assert _value(shown, "score", **labels, arm="base", metric="loss") == 1.5
+    assert _value(shown, "rows", **labels, arm="base") == 50
+    gap = {**labels, "baseline": "base", "metric": "loss"}
+    assert _value(shown, "difference", **gap, bound="high") == -0.8
+
+
+def test_suites_are_bounded() -> None:
+    """Of very many suites of the user's own only the first ones are shown."""
+    training = RESULTS["suites"]["training"]
+    suites = {f"own:{number:02}": training for number in range(MAX_SUITES + 5)}
+    many = msgspec.structs.replace(EVALUATION, results=RESULTS | {"suites": suites})
+    metrics = Metrics()
+    metrics.show_results([many])
+    text = generate_latest(metrics.registry).decode()
+    assert f'suite="own:{MAX_SUITES - 1:02}"' in text
+    assert f'suite="own:{MAX_SUITES:02}"' not in text
+
+
+def test_gaps_have_bounds() -> None:
+    """The adapter's gap and what is beyond its base's; a missing bound is absent."""
+    shown, labels = _shown(), {"adapter": "ft:a", "metric": "loss"}
+    assert _value(shown, "gap", **labels, of="adapter", bound="low") == 0.1
+    assert _value(shown, "gap", **labels, of="beyond_base", bound="estimate") == 0.2
+    assert _value(shown, "gap", **labels, of="beyond_base", bound="low") is None
+
+
+def test_flips_have_bounds() -> None:
+    """The share of broken answers is exported with its interval."""
+    assert _value(_shown(), "flips", adapter="ft:a", kind="broken", bound="high") == 0.2
+
+
+def test_retired_adapters_are_dropped() -> None:
+    """What is not among the living is not shown any more."""
+    metrics = _shown()
+    assert metrics.shown == {"ft:a"}
+    metrics.show_only({"ft:b"})
+    assert "ft:a" not in generate_latest(metrics.registry).decode()
 
 
 def test_one_verdict_holds() -> None:

@@ -1,11 +1,14 @@
 """Planted cases, each with the verdict that a sceptic would expect."""
 
+from typing import Any
+
 import msgspec
 import numpy as np
 
 from evals.findings.evidence import Costs
 from evals.findings.leakage import search
 from evals.results import Material
+from evals.verdict import Refusal
 from registry.policy import Policy
 from registry.records import Verdict
 from tests.unit.evals import planted
@@ -61,6 +64,69 @@ def test_a_memoriser_is_no_go_and_found_out() -> None:
     words = " ".join(found["sentences"])
     assert "Overfitting" in words
     assert "Memorised" in words
+
+
+def test_rows_that_only_the_base_finds_hard_are_no_overfitting() -> None:
+    """An adapter with equal losses on both files did not overfit, however its base stumbles."""
+    arms = {"base": HALF, "adapter": ALL}
+    even = {"adapter": lambda number: 0.5 + number % 7 / 100}
+    heldout = suite(200, arms, losses={**even, "base": lambda number: 1.0 + number % 5 / 100})
+    training = suite(50, arms, losses={**even, "base": lambda number: 1.389 + number % 5 / 100})
+    found = verdict_of(heldout, training=training).content["findings"]
+    gaps = {gap["metric"]: gap for gap in found["gaps"]}
+    assert gaps["loss"]["beyond_base"]["low"] > 0.3
+    assert not any("Overfitting" in words for words in found["sentences"])
+
+
+def test_rows_that_are_easy_for_everybody_are_no_overfitting() -> None:
+    """Nor did one whose training rows are easier for its base model just as well."""
+    easy, hard = {"base": MOST, "adapter": MOST}, {"base": HALF, "adapter": HALF}
+    found = verdict_of(suite(200, hard), training=suite(200, easy)).content["findings"]
+    assert found["gaps"][0]["adapter"]["low"] > 0.2
+    assert not any("Overfitting" in words for words in found["sentences"])
+
+
+def test_a_gap_of_the_base_alone_breaks_no_limit() -> None:
+    """The limited gap is the adapter's own, beyond what its base model shows as well."""
+    policy = Policy(max_gap=0.05)
+    heldout = _heldout(adapter=ALL, policy=policy)
+    training = suite(200, {"base": NONE, "adapter": ALL}, policy=policy)
+    assert verdict_of(heldout, training=training).decision.verdict is Verdict.GO
+
+
+def test_memorised_conversations_count_once() -> None:
+    """Rows of a few conversations leave the reproduced share and the attack less sure."""
+    arms = {"base": NONE, "adapter": HALF}
+    losses = {"adapter": lambda number: 1.0 - number % 2 / 10}
+
+    def memorised(**more: object) -> dict[str, object]:
+        training = suite(48, arms, losses=losses, **more)  # type: ignore[arg-type] # of `suite`
+        results = verdict_of(_heldout(), training=training)
+        found: dict[str, object] = results.content["findings"]["memorisation"]
+        return found
+
+    alone = memorised()
+    together = memorised(marks=lambda number: {"cluster": f"talk {number % 8}"})
+    assert together["training"]["clusters"] == 8  # type: ignore[index] # JSON
+    for figure in ("training", "attack"):
+        wide, narrow = together[figure], alone[figure]
+        assert wide["mean"] == narrow["mean"]  # type: ignore[index]
+        assert _width(wide) > _width(narrow)
+
+
+def test_broken_conversations_count_once() -> None:
+    """So do flips of unrelated behaviour."""
+    arms = {"base": ALL, "adapter": MOST}
+    alone = verdict_of(_heldout(), behaviour=suite(60, arms))
+    talks = suite(60, arms, marks=lambda number: {"cluster": f"talk {number % 10}"})
+    together = verdict_of(_heldout(), behaviour=talks)
+    one, other = (each.content["findings"]["behaviour"] for each in (alone, together))
+    assert other["broken"]["clusters"] == 10
+    assert _width(other["broken"]) > _width(one["broken"])
+
+
+def _width(figure: Any) -> float:
+    return float(figure["high"] - figure["low"])
 
 
 def test_a_gap_beyond_its_limit_is_no_go() -> None:
@@ -201,7 +267,8 @@ def test_six_rows_are_inconclusive() -> None:
 def test_half_of_the_rows_failing_is_refused() -> None:
     """Rows without an answer are unscored, never 0, and too many of them allow no verdict."""
     results = verdict_of(_heldout(failing=lambda arm, n: arm == "adapter" and n % 2 == 1))
-    assert results.decision.verdict is Verdict.INCONCLUSIVE
+    assert results.decision.verdict is None
+    assert results.decision.refusal is Refusal.TOO_MANY_UNSCORED
     assert "100 of 200 rows have no exact_match" in results.decision.reasons[0]
     assert results.content["arms"]["adapter"]["metrics"]["exact_match"]["n"] == 100
 

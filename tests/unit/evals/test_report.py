@@ -123,6 +123,22 @@ async def test_reports_of_one_evaluation(
     assert document["results"] == json.loads(json.dumps(concluded[1].content))
 
 
+async def test_a_refused_verdict_has_a_report(
+    store: Store, settings: Settings, adapter: AdapterVersion
+) -> None:
+    """Where too many rows failed the page says so and shows what is there."""
+    await setting.add_file(store, settings, setting.HELDOUT, map(setting.row, range(30)))
+    await setting.add_file(store, settings, setting.TRAINING, map(setting.row, range(1000, 1040)))
+    evaluation = await setting.add_evaluation(store)
+    service = FakeService(speak=setting.right_if(setting.ADAPTER), refuse="ticket 1")
+    async with setting.runner(service, store, settings) as runner:
+        results = await runner.run(evaluation, adapter)
+    written = await _written(store, settings, adapter, (evaluation, results))
+    page = written[ReportFormat.HTML].decode()
+    assert "No verdict: too many rows could not be scored." in page
+    assert json.loads(written[ReportFormat.JSON])["evaluation"]["refusal"] == "too_many_unscored"
+
+
 async def test_a_report_that_fails_costs_no_verdict(
     store: Store, settings: Settings, adapter: AdapterVersion
 ) -> None:

@@ -155,9 +155,9 @@ async def test_refused_rows_are_unscored(run: Run) -> None:
 
 
 async def test_many_unscored_rows_allow_no_verdict(run: Run) -> None:
-    """When every row is refused the verdict is `inconclusive`, no score is 0, and it says why."""
+    """When every row is refused there is no verdict, no score is 0, and it says why."""
     results = await run(_good(refuse="ticket"))
-    assert results.decision.verdict == Verdict.INCONCLUSIVE
+    assert results.decision.verdict is None
     assert results.content["arms"]["base"]["metrics"]["exact_match"]["mean"] is None
     assert any("This row is refused" in reason for reason in results.decision.reasons)
 

@@ -5,7 +5,7 @@ import pytest
 
 from evals.compare import Difference, MetricKind
 from evals.intervals import Estimate
-from evals.verdict import Decision, decide
+from evals.verdict import Decision, Refusal, decide
 from registry.policy import Policy
 from registry.records import Verdict
 
@@ -144,18 +144,18 @@ def test_no_rows_are_inconclusive() -> None:
     assert (found.verdict, found.baseline) == (Verdict.INCONCLUSIVE, "base")
 
 
-def test_too_many_unscored_rows_are_inconclusive() -> None:
-    """Half of the rows without a score allow no verdict."""
+def test_too_many_unscored_rows_are_refused() -> None:
+    """Half of the rows without a score allow no verdict, however clear the others are."""
     found = _decide(_difference("exact_match", (0.8, 0.9, 0.95), n=100), scored=100)
-    assert found.verdict == Verdict.INCONCLUSIVE
+    assert (found.verdict, found.refusal) == (None, Refusal.TOO_MANY_UNSCORED)
     assert "100 of 200 rows have no exact_match" in found.reasons[0]
 
 
 def test_a_metric_that_does_not_apply_decides_nothing() -> None:
     """A primary metric that these rows do not have is `inconclusive`, and named."""
-    found = _decide(policy=Policy(primary_metric="bleu"))
+    found = _decide(policy=Policy(primary_metric="sentence_bleu"))
     assert found.verdict == Verdict.INCONCLUSIVE
-    assert "'bleu' does not apply" in found.reasons[0]
+    assert "'sentence_bleu' does not apply" in found.reasons[0]
 
 
 def test_the_better_baseline_decides() -> None:

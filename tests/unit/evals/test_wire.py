@@ -36,7 +36,7 @@ def test_incomplete_logprobs_are_refusals(logprobs: object) -> None:
     """A loss is measured on the whole target or not at all."""
     content = json.dumps({"choices": [{"text": "", "prompt_logprobs": logprobs}]}).encode()
     with pytest.raises(EngineError):
-        wire.read_logprobs(content, ASKED)
+        wire.read_measured(content, ASKED)
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,12 @@
 
 import asyncio
 
+import msgspec
 import pytest
 
 from evals.metrics import Metrics
 from evals.results import Results
-from evals.verdict import Decision
+from evals.verdict import Decision, Refusal
 from evals.worker import Pace, Worker
 from registry.errors import Invalid, Unavailable
 from registry.lifecycle import AdapterStatus, EvaluationStatus
@@ -62,6 +63,23 @@ async def test_a_queued_evaluation_is_run(store: Store) -> None:
     assert await _worker(store, FakeExaminer()).step()
     found = await _state(store)
     assert (found.status, found.verdict) == (EvaluationStatus.SUCCEEDED, Verdict.GO)
+
+
+async def test_a_refused_verdict_fails_and_keeps_its_figures(store: Store) -> None:
+    """An evaluation whose verdict is refused has failed, says why, and keeps what it found."""
+    await setting.add_adapter(store)
+    await setting.add_evaluation(store)
+    refused = msgspec.structs.replace(
+        RESULTS.decision,
+        verdict=None,
+        refusal=Refusal.TOO_MANY_UNSCORED,
+        reasons=["adapter: 20 of 40 rows have no exact_match."],
+    )
+    await _worker(store, FakeExaminer(msgspec.structs.replace(RESULTS, decision=refused))).step()
+    found = await _state(store)
+    assert (found.status, found.verdict) == (EvaluationStatus.FAILED, None)
+    assert found.error == "A verdict is refused: adapter: 20 of 40 rows have no exact_match."
+    assert found.results == RESULTS.content
 
 
 async def test_an_empty_queue_is_idle(store: Store) -> None:
@@ -214,3 +232,24 @@ async def test_stored_results_are_exported(store: Store) -> None:
         await setting.until(is_shown)
         loop.cancel()
     assert verdict() == 1
+
+
+async def test_a_retired_adapter_is_no_longer_exported(store: Store) -> None:
+    """A version that is retired drops out of the figures while the process runs."""
+    await setting.add_adapter(store)
+    await setting.add_evaluation(store)
+    await _worker(store, FakeExaminer()).step()
+    metrics = Metrics()
+
+    async def is_shown() -> bool:
+        return metrics.shown == {setting.ADAPTER}
+
+    async def is_gone() -> bool:
+        return not metrics.shown
+
+    async with asyncio.TaskGroup() as tg:
+        loop = tg.create_task(_worker(store, FakeExaminer(), metrics).keep_counting())
+        await setting.until(is_shown)
+        await store.adapters.move(setting.ADAPTER, AdapterStatus.RETIRED)
+        await setting.until(is_gone)
+        loop.cancel()

@@ -9,7 +9,7 @@ import pytest
 from registry.lifecycle import AdapterStatus
 from registry.records import Scope, Verdict
 from registry.store import Store
-from tests.service_api import Connect, add_version, judge
+from tests.service_api import Connect, add_version, judge, refuse
 
 PATH = "/v1/deployments"
 
@@ -195,6 +195,15 @@ async def test_a_version_with_a_bad_verdict_is_not_promoted(
     answer = await client.post(f"{PATH}/support/promote")
     assert answer.status_code == 409
     assert verdict in answer.json()["error"]["message"]
+
+
+async def test_a_refused_verdict_promotes_nothing(client: httpx.AsyncClient, store: Store) -> None:
+    """An exam that ended without a verdict opens no door."""
+    version = await add_version(store)
+    await refuse(store, version)
+    await create(client, candidate=version.name)
+    answer = await client.post(f"{PATH}/support/promote")
+    assert answer.json()["error"]["code"] == "not_promotable"
 
 
 async def test_a_verdict_on_other_weights_counts_for_nothing(

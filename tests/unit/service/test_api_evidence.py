@@ -10,7 +10,7 @@ from registry.records import Arm, EvaluationRow, Interaction, Scope, Verdict
 from registry.store import Store
 from service.front import Front
 from tests import records
-from tests.service_api import Connect, add_version, judge, uploaded
+from tests.service_api import Connect, add_version, judge, refuse, uploaded
 
 EVALUATIONS = "/v1/evaluations"
 FEEDBACK = "/v1/feedback"
@@ -75,6 +75,15 @@ async def test_results_and_rows_are_shown(client: httpx.AsyncClient, store: Stor
     assert [(each["id"], each["verdict"]) for each in listed] == [(done.id, "go")]
     rows = (await client.get(f"{EVALUATIONS}/{done.id}/rows")).json()["data"]
     assert [(each["arm"], each["scores"]) for each in rows] == [("base", {"loss": 1.0})]
+
+
+async def test_a_refused_verdict_has_a_code(client: httpx.AsyncClient, store: Store) -> None:
+    """An exam without a verdict says by a code why, and its figures are there."""
+    refused = await refuse(store, await add_version(store))
+    found = (await client.get(f"{EVALUATIONS}/{refused.id}")).json()
+    assert (found["status"], found["verdict"]) == ("failed", None)
+    assert found["error_code"] == "too_many_unscored"
+    assert found["results"]["hashes"]
 
 
 async def test_another_projects_evaluation_is_not_found(

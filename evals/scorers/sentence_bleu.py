@@ -1,6 +1,6 @@
-"""BLEU: how many word n-grams answer and target share.
+"""Sentence BLEU: how many word n-grams one answer and its target share.
 
-It refuses to know meaning.
+It refuses to know meaning, and the other rows: `corpus_bleu` counts over all of them.
 """
 
 from sacrebleu.metrics.bleu import BLEU
@@ -10,14 +10,13 @@ from evals.scorers.rowwise import RowMetric
 _METRIC = BLEU(effective_order=True)
 
 
-class Bleu(RowMetric):
+class SentenceBleu(RowMetric):
     """The row's BLEU by sacrebleu (13a tokens, effective order), from 0 to 1.
 
-    The mean over rows is not the BLEU of the whole corpus: it pairs with another system's row by
-    row, which the corpus' does not.
+    The mean over rows is not the BLEU of the whole corpus.
     """
 
-    key = "bleu"
+    key = "sentence_bleu"
     summary = "Mean sentence BLEU of answer and target, from 0 to 1."
     citation = "Post, WMT 2018, doi:10.18653/v1/W18-6319"
 

@@ -1,0 +1,45 @@
+"""One row of a suite before one arm.
+
+It refuses to know questions and answers.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from evals.order import Numbered
+from evals.panel import Arm
+from evals.scoring import Scheme, asks_confidence
+from evals.suites.suite import Suite
+from registry.records import Record
+
+
+class Place(Record, frozen=True, kw_only=True):
+    """One row of a suite and the arm that is asked it."""
+
+    suite: str
+    """The suite's name."""
+    arm: Arm
+    """Who is asked."""
+    entry: Numbered
+    """The row."""
+    wants_confidence: bool
+    """Whether the model is asked how sure it is."""
+
+    @property
+    def key(self) -> tuple[str, str, int]:
+        """What tells it from every other place."""
+        return self.suite, self.arm.name, self.entry.number
+
+
+def places_of(suites: Sequence[Suite], schemes: Mapping[str, Scheme]) -> list[Place]:
+    """Return every place of the suites, in the order of asking."""
+    return [
+        Place(
+            suite=suite.name,
+            arm=arm,
+            entry=entry,
+            wants_confidence=asks_confidence(schemes[suite.name]),
+        )
+        for suite in suites
+        for entry in suite.entries
+        for arm in suite.arms
+    ]
