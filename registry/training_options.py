@@ -96,7 +96,7 @@ class TrainingOptions(Record, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Alphas of some layers, likewise."""
     train_embeddings: bool = False
     """Whether full fine-tuning moves embeddings, norms and head too, which the published
-    extraction leaves out: only the full checkpoint has them."""
+    extraction leaves out: only the full checkpoint has them (docs/decisions/016)."""
     max_conversion_loss: float = 0.1
     """Largest rise of the validation loss, in nats a token, that a conversion to plain LoRA may
     cost; above it nothing is published."""

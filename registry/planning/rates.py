@@ -20,8 +20,16 @@ FULL_PARAMETERS: Final = 8.03e9
 """Weights of Llama 3.1 8B."""
 LORA_OVER_FULL: Final = 10.0
 """LoRA's rate, as a multiple of full fine-tuning's, where nothing else tells that."""
-TECHNIQUE_FACTORS: Final[dict[Technique, float]] = {}
+TECHNIQUE_FACTORS: Final = {
+    Technique.DELORA: 10.0,
+    Technique.GRALORA: 2.0,
+    Technique.TINYLORA: 10.0,
+    Technique.VBLORA: 5.0,
+    Technique.VERA: 10.0,
+}
 """Factors on LoRA's rate, by technique; 1 where there is none."""
+C3A_RATE: Final = 0.3
+"""C3A's rate at every width: PEFT divides what it trains by a layer's inputs."""
 DPO_SHARE: Final = 0.1
 """Learning rate of DPO, as a share of supervised training's with the same technique."""
 FAMILY_EXPONENTS: Final = {"llama": 0.781, "qwen2": 0.0775, "qwen3": 0.0775}
@@ -51,21 +59,32 @@ def base_learning_rate(
 
     **Full fine-tuning**: `3e-5 · sqrt(8.03e9 / weights)`, at most `MAX_FULL_RATE`. The shape is the
     cookbook's `get_full_finetune_lr_multiplier` (inversely to the root of the number of weights),
-    the anchor its value for Llama 3.1 8B, a tenth of LoRA's 3e-4. It agrees with what others set
-    by hand within a factor of 4: 2e-5 for 8B in Axolotl's, torchtune's and TRL's defaults, 1e-5 in
-    LLaMA-Factory's, 1e-3 for 360M in alignment-handbook's SmolLM recipe (1.4e-4 here). They do not
-    change it with the size. Where the number of weights is unknown: a tenth of LoRA's.
+    the anchor its value for Llama 3.1 8B, a tenth of LoRA's 3e-4. Recipes set 2e-5 (Axolotl for
+    8B, torchtune for 1B) or 1e-5 (PEFT's comparison, 3B) by hand, whatever the size;
+    alignment-handbook has 1e-3 for SmolLM-360M (1.4e-4 here). Where the number of weights is
+    unknown: a tenth of LoRA's.
 
-    **Other techniques** take what `TECHNIQUE_FACTORS` says of LoRA's rate, and **DPO** `DPO_SHARE`
-    of its technique's; both are ours and measured on the tiny base model only
-    (`make bench-methods`). With LoRA+ the rate is A's, and is divided by the root of the ratio, so
-    that the geometric mean of A's and B's rates stays the rule's.
+    **Other techniques** take what `TECHNIQUE_FACTORS` says of LoRA's rate, and C3A `C3A_RATE`.
+    Source: PEFT's own comparison (`method_comparison/MetaMathQA` in its repository) on Llama 3.2
+    3B, where LoRA has 1e-4, DeLoRA, TinyLoRA and VeRA 1e-3, VB-LoRA 5e-4, GraLoRA 2e-4, C3A 0.3,
+    the others 1e-4.
+
+    **DPO** takes `DPO_SHARE` of its technique's rate. Recipes have a twentieth to a fortieth
+    (LLaMA-Factory 5e-6 beside 1e-4, alignment-handbook's Zephyr 5e-7 beside 2e-5) for tens of
+    thousands of pairs; ours is higher because jobs here have hundreds.
+
+    With LoRA+ the rate is A's, and is divided by the root of the ratio, so that the geometric mean
+    of A's and B's rates stays the rule's. What was measured of all this on the tiny base model
+    stands in docs/lab-log.md.
     """
     options = options or TrainingOptions()
-    if options.technique is Technique.FULL:
-        rate = _full_rate(model)
-    else:
-        rate = _lora_rate(model) * TECHNIQUE_FACTORS.get(options.technique, 1.0)
+    match options.technique:
+        case Technique.FULL:
+            rate = _full_rate(model)
+        case Technique.C3A:
+            rate = C3A_RATE
+        case technique:
+            rate = _lora_rate(model) * TECHNIQUE_FACTORS.get(technique, 1.0)
     rate /= math.sqrt(options.lora_plus_ratio or 1.0)
     return rate * (DPO_SHARE if method == "dpo" else 1.0)
 

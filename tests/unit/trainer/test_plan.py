@@ -7,8 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from registry.errors import Invalid
-from registry.planning.rates import MAX_LORA_RATE, ModelShape, base_learning_rate
+from registry.planning.rates import (
+    MAX_FULL_RATE,
+    MAX_LORA_RATE,
+    ModelShape,
+    base_learning_rate,
+)
 from registry.planning.rules import auto_batch_size, auto_epochs
+from registry.training_options import Technique, TrainingOptions
 from trainer.plan import (
     Hyperparameters,
     manifest_hyperparameters,
@@ -42,6 +48,33 @@ def test_learning_rate_is_capped_for_narrow_models() -> None:
     """The rule is not followed beyond the widths it was fitted on."""
     narrow = ModelShape(hidden_size=16, model_type="llama")
     assert base_learning_rate(narrow) == MAX_LORA_RATE
+
+
+def test_full_fine_tuning_follows_the_number_of_weights() -> None:
+    """A model with four times the weights of Llama 3.1 8B gets half of its 3e-5."""
+    options = TrainingOptions(technique=Technique.FULL)
+    whole = ModelShape(hidden_size=8192, model_type="llama", parameters=4 * 8_030_000_000)
+    assert base_learning_rate(whole, options=options) == pytest.approx(1.5e-5)
+
+
+def test_full_fine_tuning_is_capped_for_small_models() -> None:
+    """No model gets more than the highest rate that was published."""
+    options = TrainingOptions(technique=Technique.FULL)
+    small = ModelShape(hidden_size=192, model_type="llama", parameters=2_000_000)
+    assert base_learning_rate(small, options=options) == MAX_FULL_RATE
+
+
+def test_full_fine_tuning_of_an_unknown_size_takes_a_tenth() -> None:
+    """Where the number of weights is unknown, it is a tenth of LoRA's rate."""
+    found = base_learning_rate(LARGE, options=TrainingOptions(technique=Technique.FULL))
+    assert found == pytest.approx(base_learning_rate(LARGE) / 10)
+
+
+@pytest.mark.parametrize("technique", Technique)
+@pytest.mark.parametrize("model", [TINY, LARGE])
+def test_every_techniques_rate_could_be_asked_for(technique: Technique, model: ModelShape) -> None:
+    """What `auto` means is a learning rate that a request may name."""
+    assert 0 < base_learning_rate(model, options=TrainingOptions(technique=technique)) <= 1
 
 
 def test_multiplier_scales_the_rule() -> None:
