@@ -9,6 +9,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 PEERS := build/peers
 TRACKERS := build/trackers
+MOTO := build/moto
 # Options of the benchmarks, such as BENCH=--quick.
 BENCH ?=
 # Model families to try; all by default.
@@ -31,7 +32,7 @@ PURE := registry/chatdata.py registry/lifecycle.py \
 	evals/intervals.py evals/limits.py evals/prediction_powered.py evals/sequential.py \
 	evals/verdict.py
 
-.PHONY: help install demo up check test test-stack test-engine unit coverage families trackers bench-serving bench-engine bench-swaps bench-training bench-data bench-methods clean bench-evals
+.PHONY: help install demo up check test test-stack test-engine unit coverage families trackers bench-serving bench-engine bench-swaps bench-training bench-data bench-methods bench-evals object-stores clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -87,6 +88,13 @@ trackers: $(READY) $(TRACKERS)/.ready ## What MLflow and Weights & Biases see of
 # Beside the environment, not in it: MLflow's client and the CPU engine want different versions.
 $(TRACKERS)/.ready:
 	$(BIN)/python -m pip install --quiet --target $(TRACKERS) wandb==0.31.0 mlflow-skinny==3.17.2
+	@touch $@
+
+object-stores: $(READY) $(MOTO)/.ready ## The artifact store over another make of S3 server, moto's
+	$(BIN)/python -m pytest tests/unit/registry/test_artifact_store.py --moto $(MOTO)
+
+$(MOTO)/.ready:
+	$(BIN)/python -m pip install --quiet --target $(MOTO) 'moto[s3,server]==5.2.5'
 	@touch $@
 
 bench-serving: $(READY) $(PEERS)/.ready ## Graftline beside litellm and vllm-router, on a mock upstream

@@ -19,8 +19,9 @@ hypothesis.settings.load_profile("graftline")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Take the folder of the real libraries of MLflow and Weights & Biases."""
-    parser.addoption("--trackers", help="folder of the real libraries, as `make trackers` has it")
+    """Take the folders of what is installed beside the environment."""
+    parser.addoption("--trackers", help="where MLflow and wandb are: see `make trackers`")
+    parser.addoption("--moto", help="where moto is: see `make object-stores`")
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest selects by markers

@@ -153,15 +153,17 @@ class Training:
     async def _follow(
         self, job: FineTuningJob, child: TrainingChild, scribe: Scribe, limits: Limits
     ) -> int:
+        # Written before the child is ended: its end may be seen here before it is seen there.
+        reasons: list[Breach | LetGo] = []
         async with asyncio.TaskGroup() as tasks:
-            watch = tasks.create_task(self._watch(job, child, limits))
+            watch = tasks.create_task(self._watch(job, child, limits, reasons))
             async for report in child.messages():
                 await scribe.write(report)
             status = await child.wait()
             watch.cancel()
-        if watch.cancelled():
+        if not reasons:
             return status
-        end = watch.result()
+        [end] = reasons
         if end is Breach.MEMORY:
             return EXIT_OUT_OF_MEMORY
         if isinstance(end, Breach):
@@ -169,18 +171,20 @@ class Training:
         raise end
 
     async def _watch(
-        self, job: FineTuningJob, child: TrainingChild, limits: Limits
-    ) -> Breach | LetGo:
-        """End the child when its job is unwanted or takes too much, and return why."""
+        self,
+        job: FineTuningJob,
+        child: TrainingChild,
+        limits: Limits,
+        reasons: list[Breach | LetGo],
+    ) -> None:
+        """End the child when its job is unwanted or takes too much, once the reason is noted."""
         while True:
             end = await self._unwanted(job)
-            if isinstance(end, Paused):
-                await child.stop(PAUSE_SECONDS)
-                return end
             reason = end or await limits.breach(child.pid)
             if reason is not None:
-                await child.kill()
-                return reason
+                reasons.append(reason)
+                await (child.stop(PAUSE_SECONDS) if isinstance(end, Paused) else child.kill())
+                return
             await asyncio.sleep(WATCH_SECONDS)
 
     async def _unwanted(self, job: FineTuningJob) -> LetGo | None:

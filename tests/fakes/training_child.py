@@ -27,6 +27,8 @@ class FakeChild:
     """The process that is measured in its stead."""
     reports: Sequence[Message] = ()
     """What it says before its end."""
+    others_see_first: bool = False
+    """Whether whoever ended it is the last one to learn that it has."""
     asked: list[str] = field(default_factory=list)
     """How it was ended: `stop`, `kill`."""
     _ended: asyncio.Event = field(default_factory=asyncio.Event)
@@ -49,13 +51,18 @@ class FakeChild:
         if not self._ended.is_set():
             self.asked.append("stop")
             self.status = EXIT_STOPPED
-            self._ended.set()
+            await self._end()
 
     async def kill(self) -> None:
         """End at once."""
         if not self._ended.is_set():
             self.asked.append("kill")
-            self._ended.set()
+            await self._end()
+
+    async def _end(self) -> None:
+        self._ended.set()
+        if self.others_see_first:
+            await asyncio.sleep(1)
 
 
 class FakeChildren:

@@ -58,9 +58,9 @@ class Run:
         """Return the notices."""
         return [message.message for message in self.messages if isinstance(message, Notice)]
 
-    def weights_sha256(self) -> str:
-        """Return the hash of the weights at the end."""
-        return sha256_of(self.place.final / "adapter_model.safetensors")
+    def published_sha256(self, result: Result) -> str:
+        """Return the hash of the weights that a result would publish."""
+        return sha256_of(self.place.root / result.versions[-1].folder / "adapter_model.safetensors")
 
 
 NewRun = Callable[[str, str], Run]
@@ -74,6 +74,7 @@ def new_run(
     heldout: Sequence[Row] = (),
     *,
     options: TrainingOptions | None = None,
+    method: str = "supervised",
     **chosen: Any,
 ) -> Run:
     """Return a run of four short epochs, unless said otherwise."""
@@ -92,6 +93,7 @@ def new_run(
         seed=3,
         hyperparameters=Hyperparameters(**(values | chosen)),
         options=options or TrainingOptions(),
+        method=method,
         max_length=128,
         checkpoint_steps=CHECKPOINT_STEPS,
         training_file="file-training",
@@ -100,6 +102,21 @@ def new_run(
         heldout_sha256="0" if heldout else None,
     )
     return Run(folder, plan, training, heldout)
+
+
+def pairs_of(rows: Sequence[Row]) -> list[Row]:
+    """Return rows with a worse answer each."""
+    return [
+        Row(
+            line=row.line,
+            messages=[
+                {"role": "user", "content": row.prompt},
+                {"role": "assistant", "content": row.completion},
+            ],
+            rejected=[{"role": "assistant", "content": "No idea."}],
+        )
+        for row in rows
+    ]
 
 
 def mixed_rows(count: int, *, first: int = 1) -> list[Row]:

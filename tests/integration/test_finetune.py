@@ -3,7 +3,9 @@
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -12,9 +14,9 @@ import torch
 from registry.chatdata import Row
 from registry.planning.memory import Footprint
 from registry.settings import Settings, child_environment
-from registry.training_options import TrainingOptions
+from registry.training_options import LoraStart, Technique, TrainingOptions
 from tests.integration import nano_base
-from tests.integration.runs import NewRun, mixed_rows, new_run
+from tests.integration.runs import NewRun, Run, mixed_rows, new_run, pairs_of
 from trainer import footprints
 from trainer.footprints import Taken
 from trainer.protocol import Notice, Result, decode_outcome
@@ -48,16 +50,45 @@ def run(tmp_path: Path, base: Path) -> NewRun:
 @pytest.mark.parametrize("layout", ["padded", "packed"])
 def test_an_interrupted_run_ends_bit_by_bit_alike(run: NewRun, layout: str) -> None:
     """A run that is stopped twice in mid-epoch and goes on has the bytes of one that is not."""
-    straight, broken = run("straight", layout), run("broken", layout)
+    assert interrupted(run("straight", layout), run("broken", layout))["packing"] is (
+        layout == "packed"
+    )
+
+
+@pytest.mark.parametrize("kind", ["dpo", "dora", "qlora", "lora+", "pissa", "full"])
+def test_runs_of_every_kind_do_so(tmp_path: Path, base: Path, kind: str) -> None:
+    """Pairs, quantised and converted weights, and optimisers of their own."""
+    options = {
+        "dora": TrainingOptions(technique=Technique.DORA, packing=True),
+        "qlora": TrainingOptions(technique=Technique.QLORA),
+        "lora+": TrainingOptions(lora_plus_ratio=4.0, lora_dropout=0.1),
+        "pissa": TrainingOptions(lora_start=LoraStart.PISSA),
+        "full": TrainingOptions(technique=Technique.FULL),
+    }.get(kind)
+    method = "dpo" if kind == "dpo" else "supervised"
+    training, heldout = (
+        pairs_of(rows) if kind == "dpo" else rows for rows in (ROWS[:12], HELDOUT[:3])
+    )
+    straight, broken = (
+        new_run(tmp_path / name, base, training, heldout, options=options, method=method)
+        for name in ("straight", "broken")
+    )
+    interrupted(straight, broken, stops=(5,))
+
+
+def interrupted(
+    straight: Run, broken: Run, *, stops: tuple[int, ...] = (6, 12)
+) -> Mapping[str, object]:
+    """Interrupt one of two runs, check that both end alike, and return the circumstances."""
     whole = straight.train()
-    for step in (6, 12):
+    for step in stops:
         with pytest.raises(Stopped):
             broken.train_until(step)
     resumed = broken.train()
     assert any("resumes from step" in text for text in broken.said())
-    assert broken.weights_sha256() == straight.weights_sha256()
+    assert broken.published_sha256(resumed) == straight.published_sha256(whole)
     assert resumed.history == whole.history
-    assert resumed.settings["packing"] is (layout == "packed")
+    return resumed.settings
 
 
 def test_layouts_learn_the_same(run: NewRun) -> None:
@@ -90,7 +121,7 @@ def test_rows_learned_by_heart_end_a_run_early(tmp_path: Path, base: Path) -> No
     training = [Row(line=n, prompt=f"{n}?", completion="yes yes") for n in range(1, 17)]
     heldout = [Row(line=n, prompt=f"{n}?", completion="no 7 never") for n in range(1, 9)]
     options = TrainingOptions(early_stopping_patience=2)
-    chosen = {"n_epochs": 20, "learning_rate": 0.05}
+    chosen: dict[str, Any] = {"n_epochs": 20, "learning_rate": 0.05}
     found = new_run(tmp_path / "run", base, training, heldout, options=options, **chosen)
     result = found.train()
     final = result.versions[-1]

@@ -85,16 +85,21 @@ async def moved_meanwhile(
             await store.jobs.move(JOB, state)
 
 
+@pytest.mark.parametrize("others_see_first", [False, True])
 async def test_a_paused_jobs_child_saves_and_ends(
-    store: Store, job: FineTuningJob, place: Workplace
+    store: Store,
+    job: FineTuningJob,
+    place: Workplace,
+    others_see_first: bool,  # noqa: FBT001 - a parameter of the test
 ) -> None:
-    """It is asked to end, not killed, and the folder stays for the resume."""
-    child = FakeChild()
+    """It is asked to end, not killed, its end is no fault, and the folder stays for the resume."""
+    child = FakeChild(others_see_first=others_see_first)
     with pytest.raises(ExceptionGroup) as caught:
         await moved_meanwhile(store, new_training(store, [child]), place, job, JobStatus.PAUSED)
     assert caught.group_contains(Paused)
     assert child.asked == ["stop"]
     assert place.root.exists()
+    assert (await store.jobs.get(JOB)).child_deaths == 0
 
 
 async def test_a_job_resumed_before_the_pause_was_seen_changes_hands(
@@ -146,11 +151,15 @@ async def test_memory_too_short_for_one_row_fails_the_job(
     assert found.footprint.tokens == 1024
 
 
+@pytest.mark.parametrize("others_see_first", [False, True])
 async def test_a_child_beyond_its_memory_is_killed_and_takes_less(
-    store: Store, job: FineTuningJob, place: Workplace
+    store: Store,
+    job: FineTuningJob,
+    place: Workplace,
+    others_see_first: bool,  # noqa: FBT001 - a parameter of the test
 ) -> None:
     """The limit is treated like a machine without more memory."""
-    children = [FakeChild(), FakeChild(0)]
+    children = [FakeChild(others_see_first=others_see_first), FakeChild(0)]
     training = new_training(store, children, ends_at(2), training_memory_bytes=1024 * 1024)
     with pytest.raises(TrainingFailed, match="It is over"):
         await training.run(job, place)
