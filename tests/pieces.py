@@ -8,12 +8,15 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Protocol
 
+Pour = Callable[[Callable[[bytes], bool], Callable[[], Awaitable[None]]], Awaitable[None]]
+
 
 class Poured(Protocol):
     """An answer that is still coming."""
 
-    pour: Callable[[Callable[[bytes], bool], Callable[[], Awaitable[None]]], Awaitable[None]]
-    """Hands on its body."""
+    @property
+    def pour(self) -> Pour:
+        """What hands on its body."""
 
 
 @asynccontextmanager

@@ -62,13 +62,23 @@ async def _add_bound(
     names = kind.__struct_fields__
     decode = _decoder(table, kind).decode
     encoded = [at for at, name in enumerate(names) if isinstance(table.c[name].type, JSON)]
-    for start in range(0, len(rows), _BOUND_ROWS):
-        some = rows[start : start + _BOUND_ROWS]
-        values = list(chain.from_iterable(map(decode, some)))
+    start = 0
+    while start < len(rows):
+        count = _count_of(len(rows) - start)
+        values = list(chain.from_iterable(map(decode, rows[start : start + count])))
         for first in encoded:
             for at in range(first, len(values), len(names)):
                 values[at] = bytes(values[at]).decode()
-        await connection.exec_driver_sql(_bound(table, kind, len(some)), tuple(values))
+        await connection.exec_driver_sql(_bound(table, kind, count), tuple(values))
+        start += count
+
+
+def _count_of(rows: int) -> int:
+    """Return the rows of the next statement, a power of two.
+
+    Each count is another statement, and every connection keeps what it prepared.
+    """
+    return min(_BOUND_ROWS, 1 << (rows.bit_length() - 1))
 
 
 @cache

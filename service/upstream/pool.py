@@ -18,13 +18,22 @@ KEEPALIVE_SECONDS = 3.0
 """Shorter than vLLM's own 5 seconds, so that we never write on a connection it is closing."""
 
 _FORGOTTEN_AT_ONCE = 8
+_LATE = 1.25
+"""Share of a deadline after which hearing of it was late."""
 
 
 class ConnectionPool:
     """Connections to the engine at one URL."""
 
-    def __init__(self, base_url: str, *, authorization: str | None = None) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        authorization: str | None = None,
+        connect_seconds: float = CONNECT_SECONDS,
+    ) -> None:
         parts = urlsplit(base_url)
+        self._connect_seconds = connect_seconds
         self._host = parts.hostname or ""
         self._port = parts.port or (443 if parts.scheme == "https" else 80)
         self._tls = ssl.create_default_context() if parts.scheme == "https" else None
@@ -118,15 +127,38 @@ class ConnectionPool:
     async def _open(self) -> Connection:
         if self._is_closed:
             raise Unavailable("engine", "The service is stopping; try again.")
-        loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(CONNECT_SECONDS):
-                _, connection = await loop.create_connection(
-                    lambda: Connection(loop), self._host, self._port, ssl=self._tls
-                )
+            return await self._opened()
         except (OSError, TimeoutError) as exc:
             message = "The engine (vLLM) cannot be reached; it may be starting. Try again."
             raise Unreachable("engine", message) from exc
+
+    async def _opened(self) -> Connection:
+        """Return a new connection.
+
+        A process that was held up hears of the time before it hears of the engine: a deadline that
+        is heard of late was our own pause, and is no reason to believe the engine silent and to
+        refuse whatever waits. So there is a second one.
+
+        Raises:
+            OSError: Nothing listens there.
+            TimeoutError: It did not answer in time.
+        """
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        try:
+            return await self._opened_in_time()
+        except TimeoutError:
+            if clock() - began < _LATE * self._connect_seconds:
+                raise
+            return await self._opened_in_time()
+
+    async def _opened_in_time(self) -> Connection:
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(self._connect_seconds):
+            _, connection = await loop.create_connection(
+                lambda: Connection(loop), self._host, self._port, ssl=self._tls
+            )
         return connection
 
 

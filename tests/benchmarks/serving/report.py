@@ -30,7 +30,8 @@ random time before each request, 20 ms in the mean with the answer, so a stall d
 \"Event at saturation\" compares streams of 512 events with streams of 32, all events written at \
 once, each as a write of its own; the first row is what upstream and wrk alone take. \"Event \
 alone\" is processor time, with 5 ms between two events of a stream, so that none is read together \
-with the next.
+with the next. The full run watches the memory over a million requests, one of eight streamed; \
+`BENCH="--only memory --systems graftline --requests 1000000"` does that alone.
 """
 
 

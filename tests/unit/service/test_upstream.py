@@ -1,6 +1,7 @@
 """The client of the hot path, against servers that behave badly on purpose."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -279,6 +280,22 @@ async def test_a_taker_that_fails_fails_its_request() -> None:
     ):
         with pytest.raises(LookupError, match="one"):
             await answer.pour(take, drain)
+
+
+async def test_a_pause_of_our_own_is_not_the_engines_silence() -> None:
+    """A process that was held up while it opened a connection still gets it."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await server.request(reader)
+        writer.write(WHOLE)
+
+    async with served(talk) as (server, _):
+        pool = ConnectionPool(f"http://127.0.0.1:{server.port}", connect_seconds=0.2)
+        asking = asyncio.ensure_future(ask(pool))
+        await asyncio.sleep(0)
+        time.sleep(0.4)  # noqa: ASYNC251 - the pause itself: nothing runs meanwhile
+        assert await asking == b"{}"
+        await pool.close()
 
 
 async def test_a_closed_pool_opens_nothing() -> None:
