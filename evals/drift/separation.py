@@ -46,7 +46,7 @@ class Separation(Record, frozen=True, kw_only=True):
 
 
 def separate(features: Features, is_window: Flags, units: Units | None = None) -> Separation | None:
-    """Return the cross-validated AUC of a logistic regression; none where no fold has both sides.
+    """Return the cross-validated AUC of a logistic regression; none if a fold lacks a side.
 
     Args:
         features: The rows' features, an array or a sparse matrix of shape (n + m, features).
@@ -63,7 +63,7 @@ def separate(features: Features, is_window: Flags, units: Units | None = None) -
     folds = splitter(n_splits=FOLDS, shuffle=True, random_state=_SEED)
     splits = folds.split(features, is_window, units)
     areas = list(_areas(features, is_window, splits))
-    if not areas:
+    if len(areas) < FOLDS:
         return None
     auc = float(np.mean(areas))
     bounds = auc_bounds(auc, reference=sides[0], window=sides[1], folds=FOLDS)
@@ -75,11 +75,15 @@ def _areas(
 ) -> Iterator[float]:
     for learned, judged in splits:
         truth = is_window[judged]
-        if truth.all() or not truth.any() or np.unique(is_window[learned]).size == 1:
+        if not (_has_both(truth) and _has_both(is_window[learned])):
             continue
         model = LogisticRegression(max_iter=_STEPS, class_weight="balanced")
         model.fit(features[learned], is_window[learned])
         yield float(roc_auc_score(truth, model.decision_function(features[judged])))
+
+
+def _has_both(flags: Flags) -> bool:
+    return bool(flags.any()) and not bool(flags.all())
 
 
 def auc_bounds(auc: float, *, reference: int, window: int, folds: int) -> Bounds:

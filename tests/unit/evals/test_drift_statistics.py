@@ -31,7 +31,7 @@ def counts(*rows: int) -> Counts:
 
 def known(values: Values) -> bool:
     """Return whether a sample has two values at least."""
-    return np.count_nonzero(~np.isnan(values)) > 1
+    return int(np.count_nonzero(~np.isnan(values))) > 1
 
 
 def figure(figures: list[DriftFigure], statistic: DriftStatistic) -> DriftFigure:
@@ -124,7 +124,7 @@ def test_a_constant_has_a_bin_of_its_own() -> None:
 
 def test_a_value_of_several_tenths_has_a_bin_of_its_own() -> None:
     """Half of the rows are 0, the others differ."""
-    reference = np.concatenate([np.zeros(50), np.arange(1, 51)])
+    reference = np.array([*[0.0] * 50, *range(1, 51)])
     counted = count(reference, edges_of(reference))
     assert counted[1] == 50
     assert counted[0] == 0

@@ -1,5 +1,7 @@
 """The rows that drift is computed from, and the reports on it, on both databases."""
 
+from typing import Any
+
 import msgspec
 import pytest
 
@@ -118,7 +120,7 @@ async def test_rows_come_from_either_end(store: Store) -> None:
         {"model": "ft:a"},
     ],
 )
-async def test_rows_are_the_targets_alone(store: Store, changes: dict[str, object]) -> None:
+async def test_rows_are_the_targets_alone(store: Store, changes: dict[str, Any]) -> None:
     """No other project's, deployment's, arm's or version's."""
     await answer(store, 3, **changes)
     assert await store.drift.rows(TARGET, after=-1, limit=9) == []
