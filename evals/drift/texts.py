@@ -15,7 +15,7 @@ from registry.conversation import conversation_of
 MAX_CHARACTERS = 1_000
 """Characters of a text that are looked at: its first."""
 _FEATURES = 2**14
-_GRAMS = (2, 4)
+_GRAMS = (3, 3)
 
 
 class Words(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,7 +41,7 @@ def words_of(request: Mapping[str, Any], answer: str, unit_hash: str | None) -> 
 
 
 def features_of(texts: Sequence[str]) -> csr_matrix:
-    """Return a sparse matrix, one row for each text: its short runs of letters, hashed and counted.
+    """Return a sparse matrix, one row for each text: its runs of three letters, hashed and counted.
 
     Shape (texts, 16,384); a row's length is 1, or 0 for an empty text. Nothing is learned from the
     texts, so that no fold knows of another; runs of letters need no words, so that every language
