@@ -30,9 +30,12 @@ PURE := registry/chatdata.py registry/lifecycle.py \
 	trainer/judgement.py trainer/packing.py trainer/plan.py \
 	evals/bootstrap.py evals/clustered.py evals/clusters.py evals/compare.py \
 	evals/intervals.py evals/limits.py evals/prediction_powered.py evals/sequential.py \
-	evals/verdict.py
+	evals/verdict.py \
+	evals/drift/bins.py evals/drift/categories.py evals/drift/comparison.py \
+	evals/drift/divergence.py evals/drift/features.py evals/drift/numbers.py \
+	evals/drift/separation.py evals/drift/texts.py evals/drift/verdict.py
 
-.PHONY: help install demo up check test test-stack test-engine unit coverage families trackers bench-serving bench-engine bench-swaps bench-training bench-data bench-methods bench-evals object-stores clean
+.PHONY: help install demo up check test test-stack test-engine unit coverage families trackers bench-serving bench-engine bench-swaps bench-training bench-data bench-methods bench-evals object-stores bench-drift clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -131,6 +134,9 @@ bench-data: $(READY) ## Seconds and memory of the report on 100,000 rows
 
 bench-methods: $(READY) ## What each training technique learns of the example tickets
 	$(BIN)/python -m tests.benchmarks.methods $(BENCH)
+
+bench-drift: $(READY) ## Seconds of each drift statistic on a million rows, and of the text test
+	$(BIN)/python -m tests.benchmarks.drift $(BENCH)
 
 # The peers' requirements are not ours: they never meet in one environment.
 $(PEERS)/.ready: tests/benchmarks/serving/peers.txt deploy/bench-tools.sh

@@ -14,6 +14,8 @@ from prometheus_client import start_http_server
 from transformers import AutoTokenizer
 
 from evals.client import Client, Patience
+from evals.drift.gathering import Sizes
+from evals.drift.watch import Schedule, Watch
 from evals.findings.evidence import Prices
 from evals.judging import Endpoint, Judge
 from evals.metrics import Metrics
@@ -51,20 +53,21 @@ async def serve(settings: Settings) -> None:
         tokenizer = await to_thread.run_sync(AutoTokenizer.from_pretrained, settings.base_model)
         async with aiohttp.ClientSession() as session:
             worker = _worker(settings, store, session, tokenizer, metrics)
-            await _until(stop, store, worker)
+            await _until(stop, store, worker, Watch(store, metrics, _schedule(settings)))
     finally:
         server.shutdown()
         server.server_close()
         await store.close()
 
 
-async def _until(stop: asyncio.Event, store: Store, worker: Worker) -> None:
+async def _until(stop: asyncio.Event, store: Store, worker: Worker, watch: Watch) -> None:
     """Work until asked to stop; answers in hand are stored on the way out."""
     async with asyncio.TaskGroup() as tg:
         tasks = [
             tg.create_task(keep_beating(store, "evals")),
             tg.create_task(worker.keep_counting()),
             tg.create_task(worker.run()),
+            tg.create_task(watch.run()),
         ]
         await stop.wait()
         for task in tasks:
@@ -113,6 +116,16 @@ def _cache(settings: Settings) -> CacheLimits:
         adapters_dir=settings.adapters_dir,
         max_bytes=settings.answer_cache_bytes,
         max_age_seconds=settings.answer_cache_days * _DAY_SECONDS,
+    )
+
+
+def _schedule(settings: Settings) -> Schedule:
+    return Schedule(
+        every_seconds=settings.drift_seconds,
+        sizes=Sizes(
+            reference_rows=settings.drift_reference_rows, window_rows=settings.drift_window_rows
+        ),
+        floor_rows=settings.drift_min_rows,
     )
 
 

@@ -2,10 +2,11 @@
 
 It refuses to compute: scores come from stored results, so they survive a restart. Excluded: all
 adapters but the newest `MAX_ADAPTERS`, those that are retired or gone, all suites but the first
-`MAX_SUITES`, single rows, and projects (an adapter's name holds its own).
+`MAX_SUITES`, single rows, and projects (an adapter's name holds its own) except where drift is
+shown: deployments of two projects may have one name.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
@@ -13,9 +14,10 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from evals.drift.gauges import DriftGauges
 from evals.suites.suite import HELDOUT
 from registry.lifecycle import EvaluationStatus
-from registry.records import Evaluation, Verdict
+from registry.records import DriftReport, Evaluation, Verdict
 
 MAX_ADAPTERS = 100
 """Adapters shown: those evaluated last."""
@@ -41,6 +43,8 @@ class Metrics:
         )
         self._stored = StoredResults()
         self.registry.register(self._stored)
+        self._drift = DriftGauges()
+        self.registry.register(self._drift)
 
     def show_results(self, latest: Iterable[Evaluation]) -> None:
         """Show the newest succeeded evaluation of each adapter from now on."""
@@ -60,6 +64,10 @@ class Metrics:
     def show_counts(self, counts: Mapping[EvaluationStatus, int]) -> None:
         """Show how many evaluations have each status from now on."""
         self._stored.counts = dict(counts)
+
+    def show_drift(self, reports: Sequence[DriftReport]) -> None:
+        """Show these reports on drift from now on, and no others."""
+        self._drift.reports = tuple(reports)
 
     def count(self, outcome: str) -> None:
         """Count one request of the exams."""

@@ -206,14 +206,25 @@ class Settings(BaseSettings):
     """Key of that endpoint."""
     judge_model: str | None = None
     """The judge's model there."""
+    drift_seconds: float = Field(default=300.0, ge=0)
+    """Time between two comparisons of a version's latest requests with its first, in seconds; 0 for
+    none."""
+    drift_reference_rows: int = Field(default=1000, ge=50, le=100_000)
+    """Interactions that a version's latest are compared with: the first it answered as a
+    deployment's stable version or candidate."""
+    drift_window_rows: int = Field(default=1000, ge=50, le=100_000)
+    """Interactions of the window that is compared: the latest after those."""
+    drift_min_rows: int = Field(default=200, ge=50)
+    """Fewest rows with a value, on each side, for a figure on drift; at most the smaller of the two
+    settings above."""
     shutdown_seconds: float = Field(default=10.0, gt=0)
     """Time a process gets to finish what it is doing when it is asked to stop, in seconds."""
     log_level: str = "INFO"
     """`DEBUG`, `INFO`, `WARNING` or `ERROR`."""
 
     @model_validator(mode="after")
-    def _check_engines(self) -> Self:
-        """Refuse addresses of vLLM servers that cannot be meant."""
+    def _check_together(self) -> Self:
+        """Refuse what cannot be meant: addresses of vLLM servers, a floor over the ceiling."""
         if self.engine_url is not None and self.engine_dns is not None:
             raise ValueError(
                 "GRAFTLINE_ENGINE_URL and GRAFTLINE_ENGINE_DNS are both set; keep one of them"
@@ -223,6 +234,11 @@ class Settings(BaseSettings):
         if self.engine_dns is not None:
             check_urls("GRAFTLINE_ENGINE_DNS", (trimmed(self.engine_dns),), ("http",))
         check_bucket(self.artifacts_url, self.artifacts_endpoint)
+        if self.drift_min_rows > min(self.drift_reference_rows, self.drift_window_rows):
+            raise ValueError(
+                "GRAFTLINE_DRIFT_MIN_ROWS is more than GRAFTLINE_DRIFT_REFERENCE_ROWS or "
+                "GRAFTLINE_DRIFT_WINDOW_ROWS; there would never be a figure"
+            )
         if self.runs_engines and self.engine_ports[-1] > MAX_PORT:
             raise ValueError(
                 f"GRAFTLINE_ENGINE_REPLICAS needs ports up to {self.engine_ports[-1]}; "

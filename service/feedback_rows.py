@@ -13,10 +13,10 @@ from typing import Any
 import msgspec
 
 from registry.chatdata import parse_row
+from registry.conversation import conversation_of
 from registry.errors import InvalidData
 from registry.records import InteractionText
 from registry.store.interactions import Judged
-from service.conversation import conversation_of
 
 
 class Method(StrEnum):

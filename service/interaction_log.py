@@ -12,11 +12,11 @@ from itertools import islice
 
 import msgspec
 
+from registry.conversation import words_of
 from registry.errors import GraftlineError, Unavailable
 from registry.records import Interaction
 from registry.store import Store
 from registry.store.batches import encode_row, first_field
-from service.conversation import words_of
 from service.features import text_features
 from service.kept_text import KeptText, text_of
 from service.metrics import ServiceMetrics

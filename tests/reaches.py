@@ -189,6 +189,7 @@ TABLE = [
         Reach(operation, "name", "deployment")
         for operation in (
             "GET /v1/deployments/{name}",
+            "GET /v1/deployments/{name}/drift",
             "GET /v1/deployments/{name}/history",
             "PATCH /v1/deployments/{name}",
             "POST /v1/deployments/{name}",

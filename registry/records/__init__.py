@@ -6,6 +6,16 @@ They refuse to know how they are stored, sent or shown.
 from registry.records.access import ANY_PROJECT, ApiKey, Scope, UsageRow
 from registry.records.adapters import AdapterUse, AdapterVersion
 from registry.records.deployments import Arm, ArmOutcome, Deployment, DeploymentChange, RampStep
+from registry.records.drift import (
+    DriftFigure,
+    DriftReport,
+    DriftRow,
+    DriftState,
+    DriftStatistic,
+    DriftTarget,
+    FeatureDrift,
+    FeatureKind,
+)
 from registry.records.evaluations import Evaluation, EvaluationRow, Verdict
 from registry.records.files import DataFile, Purpose
 from registry.records.interactions import Feedback, Interaction, InteractionText, Project
@@ -33,8 +43,16 @@ __all__ = [
     "DeliveryStatus",
     "Deployment",
     "DeploymentChange",
+    "DriftFigure",
+    "DriftReport",
+    "DriftRow",
+    "DriftState",
+    "DriftStatistic",
+    "DriftTarget",
     "Evaluation",
     "EvaluationRow",
+    "FeatureDrift",
+    "FeatureKind",
     "Feedback",
     "FineTuningJob",
     "Heartbeat",

@@ -8,6 +8,7 @@ from registry.store.adapters import Adapters
 from registry.store.catalogue import Catalogue
 from registry.store.database import WAIT_SECONDS, Database
 from registry.store.deployments import Deployments
+from registry.store.drift import Drift
 from registry.store.evaluations import Evaluations
 from registry.store.event_feed import EventFeed
 from registry.store.files import Files
@@ -38,6 +39,7 @@ class Store:
         self.evaluations = Evaluations(database)
         self.known_answers = KnownAnswers(database)
         self.interactions = Interactions(database)
+        self.drift = Drift(database)
         self.keys = Keys(database)
         self.parts = Parts(database)
         self.usage = Usage(database)

@@ -220,7 +220,7 @@ interactions = Table(
     Column("shadow_of", String(255)),
     Column("mean_logprob", Float),
     json_column("features", default="{}"),
-    Index("ix_interactions_deployment", "project", "deployment"),
+    Index("ix_interactions_deployment", "project", "deployment", "arm", "model", "seq"),
 )
 
 interaction_texts = Table(
@@ -233,6 +233,26 @@ interaction_texts = Table(
     Column("answer", Text, nullable=False),
     Column("created_at", Float(53), nullable=False),
     Index("ix_interaction_texts_project", "project", "created_at"),
+)
+
+drift_reports = Table(
+    "drift_reports",
+    metadata,
+    seq(),
+    Column("project", String(64), nullable=False),
+    Column("deployment", String(64), nullable=False),
+    Column("arm", String(16), nullable=False),
+    Column("model", String(255), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("computed_at", Float(53), nullable=False),
+    Column("reference_rows", Integer, nullable=False),
+    Column("reference_since", Float(53)),
+    Column("reference_until", Float(53)),
+    Column("window_rows", Integer, nullable=False),
+    Column("window_since", Float(53)),
+    Column("window_until", Float(53)),
+    json_column("features"),
+    UniqueConstraint("project", "deployment", "arm"),
 )
 
 projects = Table(

@@ -11,6 +11,7 @@ import yaml
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import Metric
 
+from evals.drift.gauges import DriftGauges
 from evals.metrics import Metrics as EvalsMetrics
 from registry.settings import Settings
 from service.metrics import ServiceMetrics
@@ -162,3 +163,12 @@ def test_compose_starts_every_process() -> None:
     ours = {name: one for name, one in services.items() if one["image"] == "graftline"}
     assert set(ours) == {"pod", "engine", "service", "trainer", "evals"}
     assert all("healthcheck" in one for one in services.values())
+
+
+def test_documented_labels_of_drift_are_the_declared_ones() -> None:
+    """Its families are made at each scrape and declare their labels there."""
+    told = described()
+    families_of_drift = list(DriftGauges().collect())
+    assert len(families_of_drift) == 4
+    for family in families_of_drift:
+        assert told[family.name][1] == set(family._labelnames)  # type: ignore[attr-defined] # as above

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from service.conversation import conversation_of, words_of
+from registry.conversation import conversation_of, words_of
 
 ASKED = [{"role": "user", "content": "Where is my card?"}]
 TOOL = {"name": "track", "description": "Finds a card."}
