@@ -47,7 +47,7 @@ def table_of(compared: Compared, width: int) -> Group:
     )
 
 
-def _cells(compared: Compared, found: Mapping[str, Any], gap: str) -> list[str]:
+def _cells(compared: Compared, found: dict[str, Any], gap: str) -> list[str]:
     metric, arms = found["metric"], compared.results["arms"]
     word = _word(found, compared.results["metric_kinds"][metric])
     difference = _interval(found | {"mean": found["estimate"]}, f", {word}{gap}", sign="+")

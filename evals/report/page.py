@@ -4,7 +4,7 @@ It refuses to compute figures; what a person, a model or a file wrote is escaped
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from registry.pages.frame import templates
 from registry.records import Record
 
 _SIDE = frozenset({"length", "repetition", "refusal", "brier", "field_precision", "field_recall"})
-_FILTERS = {
+_FILTERS: Mapping[str, Callable[..., Any]] = {
     "ranged": ranged,
     "number": number,
     "interval": interval_words,

@@ -39,7 +39,7 @@ class Part(Record, frozen=True, kw_only=True):
     """How many rows."""
     heads: tuple[str, ...]
     """Names of the columns."""
-    rows: list[tuple[str, ...]]
+    rows: Sequence[Sequence[str]]
     """The first of them."""
 
 
