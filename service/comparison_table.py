@@ -13,8 +13,9 @@ from rich.table import Table
 
 from service.comparison import Compared
 
-_WIDE = 110
+_WIDE = 104
 """Columns from which on a figure and its interval stand on one line."""
+_LARGE = 10
 _LEAST_P = 0.0001
 _COLOURS = {"better": "green", "worse": "red", "undecided": "yellow"}
 
@@ -29,7 +30,7 @@ def table_of(compared: Compared, width: int) -> Group:
     results, differences = compared.results, compared.differences
     counts = sorted({found["n"] for found in differences})
     level = f"{100 * (1 - results['policy']['alpha']):g} %"
-    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    shown = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=0)
     for name in ("metric", "A", "B", "B minus A", "p", *(["n"] if len(counts) > 1 else [])):
         shown.add_column(name, no_wrap=True)
     gap = " " if width >= _WIDE else "\n"
@@ -42,7 +43,7 @@ def table_of(compared: Compared, width: int) -> Group:
     return Group(
         f"A  {escape(compared.first)}",
         f"B  {escape(compared.second)}",
-        f"{rows}; brackets are {level} intervals",
+        f"{rows}; brackets are {level} intervals\n",
         shown,
     )
 
@@ -72,10 +73,14 @@ def _interval(found: Mapping[str, Any], gap: str, *, sign: str = "") -> str:
     """Return a figure with its interval, or a dash when there is none."""
     if found["mean"] is None:
         return "–"
-    centre = format(found["mean"], f"{sign}.3f")
+    centre = _figure(found["mean"], sign)
     if found["low"] is None or found["high"] is None:
         return centre
-    return f"{centre}{gap}\\[{found['low']:{sign}.3f}, {found['high']:{sign}.3f}]"
+    return f"{centre}{gap}\\[{_figure(found['low'], sign)}, {_figure(found['high'], sign)}]"
+
+
+def _figure(value: float, sign: str) -> str:
+    return format(value, f"{sign}.3f" if abs(value) < _LARGE else f"{sign}.1f")
 
 
 def _p_value(value: float | None) -> str:

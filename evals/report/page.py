@@ -50,7 +50,7 @@ def as_html(facts: Facts) -> bytes:
         facts=facts,
         results=results,
         verdict=verdict,
-        headline=HEADLINES[verdict["verdict"]],
+        headline=HEADLINES[verdict["verdict"] or verdict["refusal"]],
         findings=results.get("findings") or {},
         metrics=metrics,
         primary=primary,
@@ -112,6 +112,7 @@ def _conditions(facts: Facts) -> list[Condition]:
         ("sampling", "temperature 0, fixed seed, through the service"),
         ("duration", f"{results.get('duration_seconds', 0):g} s"),
         ("answers kept from an earlier run", results.get("resumed_answers", 0)),
+        ("base answers taken from earlier evaluations", results.get("cached_answers", 0)),
     ]
     if facts.job is not None:
         listed += [

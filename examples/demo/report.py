@@ -29,7 +29,7 @@ def write(path: Path, facts: DemoFacts, *, seconds: float) -> Path:
         arm_names=ARM_NAMES,
         interval=interval,
         mean_score=mean_score,
-        headline=_HEADLINES[results["verdict"]["verdict"]],
+        headline=_HEADLINES.get(results["verdict"]["verdict"], _HEADLINES["inconclusive"]),
         summary=summary_rows(facts, seconds=seconds),
         losses=charts.loss_curve(facts.job.losses),
         scores={name: charts.score_intervals(results, name) for name in metrics},
