@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.slow]
 DEPLOYMENT = "support-arms"
 ROWS = 16
 JUDGED = 8
-SECONDS = 300.0
+SECONDS = 500.0
 
 
 @pytest.fixture(scope="module")

@@ -100,9 +100,9 @@ async def evaluation(store: Store, settings: Settings, *, rows: int = 42) -> Fac
 
 def data_report() -> Report:
     """Return the report on rows with every kind of fault, whose answers are few."""
-    answers = [*TEXTS[:8], *(f'{{"id": {n}, "{SCRIPTS[n]}": 1}}' for n in (0, 1)), "cut off, and"]
+    answers = [*SCRIPTS[:3], f'{{"{SCRIPTS[0]}": 1}}', "cut off, and"]
     rows = [
-        Row(line=line, prompt=text(line % 150), completion=answers[line * line % len(answers)])
+        Row(line=line, prompt=text(line % 150), completion=answers[line // 3 % len(answers)])
         for line in range(1, 260)
     ]
     secret = Row(line=260, prompt="password: Tr0ub4dor&3x", completion="jane.doe@acme-corp.com")
