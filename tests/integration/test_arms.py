@@ -12,7 +12,7 @@ import pytest
 from openai import OpenAI
 
 from tests.integration.examples import upload
-from tests.integration.training import Trained
+from tests.integration.training import READY_SECONDS, Trained
 from tests.integration.waiting import until
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
@@ -23,13 +23,19 @@ SECONDS = 500.0
 
 
 @pytest.fixture(scope="module")
-def checkpoints(client: OpenAI, trained: Trained) -> list[str]:
-    """Return the versions of two earlier points of the training, the earlier one first."""
+def checkpoints(http: httpx.Client, client: OpenAI, trained: Trained) -> list[str]:
+    """Return the versions of two earlier points of the training, ready, the earlier one first."""
     points = client.fine_tuning.jobs.checkpoints.list(trained.job.id).data
     ordered = sorted(points, key=lambda point: point.step_number)
-    names = [point.fine_tuned_model_checkpoint for point in ordered]
-    assert len(names) >= 2
-    return names[:2]
+    names = [point.fine_tuned_model_checkpoint for point in ordered][:2]
+    assert len(names) == 2
+
+    def examined() -> bool:
+        found = [http.get(f"/adapters/{name}").json()["status"] for name in names]
+        return "published" not in found
+
+    until(examined, seconds=READY_SECONDS)
+    return names
 
 
 @pytest.fixture(scope="module")
