@@ -212,7 +212,8 @@ def compare(
         )
     except GraftlineError as exc:
         fail(str(exc))
-    Console(width=None if Console().is_terminal else _WIDE).print(comparison_table.table_of(found))
+    console = Console(width=None if Console().is_terminal else _WIDE, highlight=False)
+    console.print(comparison_table.table_of(found, console.width))
     typer.echo(f"The whole report: GET /v1/evaluations/{found.evaluation}/report.html", err=True)
 
 

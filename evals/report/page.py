@@ -4,68 +4,76 @@ It refuses to compute figures; what a person, a model or a file wrote is escaped
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
-from evals.report import drawing
-from evals.report.drawing import Interval, Line
+from evals.report import pictures
+from evals.report.browsing import browse, changed
 from evals.report.facts import Facts
-from evals.report.words import (
-    HEADLINES,
-    arm_words,
-    gain_tone,
-    metric_words,
-    number,
-    ranged,
-)
-from evals.results import prompt_text
+from evals.report.words import HEADLINES, arm_words, interval_words, metric_words, number, ranged
+from registry.pages.frame import templates
+from registry.records import Record
 
-MAX_ROWS = 200
-"""Held-out rows shown to browse: lost ones first; the table has all."""
-MAX_TEXT = 4_000
-"""Characters of a shown text."""
 _SIDE = frozenset({"length", "repetition", "refusal", "brier", "field_precision", "field_recall"})
+_FILTERS: Mapping[str, Callable[..., Any]] = {
+    "ranged": ranged,
+    "number": number,
+    "interval": interval_words,
+    "arm": arm_words,
+    "metric": metric_words,
+    "picture_title": pictures.title_of_differences,
+}
 
 Json = Mapping[str, Any]
 
 
+class Condition(Record, frozen=True, kw_only=True):
+    """One thing it takes to do the same again."""
+
+    name: str
+    """What."""
+    value: str
+    """As text."""
+
+
 def as_html(facts: Facts) -> bytes:
     """Return the page."""
-    templates = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    templates.filters |= {"ranged": ranged, "number": number, "arm": arm_words}
-    templates.filters["metric"] = metric_words
     results = facts.results
-    primary = results["verdict"]["primary_metric"]
-    page = templates.get_template("page.html.j2").render(
+    verdict = results["verdict"]
+    metrics = _ordered(results["metric_kinds"], verdict["primary_metric"])
+    primary = metrics[0]
+    page = templates(Path(__file__).parent, _FILTERS).get_template("page.html.j2")
+    html = page.render(
         facts=facts,
         results=results,
-        verdict=results["verdict"],
-        headline=HEADLINES[results["verdict"]["verdict"] or results["verdict"]["refusal"]],
+        verdict=verdict,
+        headline=HEADLINES[verdict["verdict"] or verdict["refusal"]],
         findings=results.get("findings") or {},
-        metrics=_ordered(results["metric_kinds"], primary),
+        metrics=metrics,
+        primary=primary,
+        rival=verdict["baseline"] if verdict["baseline"] in results["arms"] else "base",
+        gap=_gap(results, primary, verdict["baseline"]),
         side=_SIDE,
-        forests=_forests(results, primary),
-        losses=_loss_curves(facts),
-        segments=_segments(results),
-        reliability=_reliability(results),
+        scores=pictures.scores_of(results, primary),
+        differences=pictures.differences_of(results, metrics),
+        losses=pictures.losses_of(facts),
+        segments=pictures.segments_of(results),
+        reliability=pictures.reliability_of(results),
         suites=results.get("suites") or {},
-        rows=_rows(facts, primary),
+        rows=browse(
+            facts,
+            "heldout",
+            primary,
+            higher_is_better=results["metric_kinds"][primary]["higher_is_better"],
+        ),
         behaviour=_behaviour(facts),
         conditions=_conditions(facts),
         made=time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(facts.evaluation.finished_at or 0)),
     )
-    return page.encode()
+    return html.encode()
 
 
 def _ordered(kinds: Json, primary: str) -> list[str]:
@@ -73,127 +81,23 @@ def _ordered(kinds: Json, primary: str) -> list[str]:
     return sorted(kinds, key=lambda name: (name != primary, name in _SIDE))
 
 
-def _forests(results: Json, primary: str) -> list[tuple[str, Markup]]:
-    """Return a plot of the adapter's differences for each metric."""
-    kinds = results["metric_kinds"]
-    every = [*results["differences"], *results.get("model_differences", [])]
-    plots = []
-    for metric in _ordered(kinds, primary):
-        rows = [
-            Interval(
-                label=f"over {arm_words(each['baseline'])}",
-                mean=each["estimate"],
-                low=each["low"],
-                high=each["high"],
-                note=f"{number(each['estimate'], sign=True)}, n = {each['n']}",
-                tone=gain_tone(each, higher_is_better=kinds[metric]["higher_is_better"]),
-            )
-            for each in every
-            if each["metric"] == metric and each["estimate"] is not None
-        ]
-        title = f"Adapter minus the others: {metric_words(metric)}"
-        plots.append((metric, drawing.forest(rows, title=title, zero=True)))
-    return [(metric, plot) for metric, plot in plots if plot]
+def _gap(results: Json, metric: str, baseline: str) -> Json | None:
+    """Return the adapter's difference from the arm that comes nearest to it."""
+    found = (
+        each
+        for each in results["differences"]
+        if (each["metric"], each["baseline"]) == (metric, baseline)
+    )
+    return next(found, None)
 
 
-def _loss_curves(facts: Facts) -> Markup:
-    """Return the curves of the job that made the adapter; empty without any."""
-
-    def points(name: str) -> list[tuple[float, float]]:
-        found = ((point.step, getattr(point, name)) for point in facts.losses)
-        return [(float(step), float(loss)) for step, loss in found if loss is not None]
-
-    heldout = points("full_valid_loss") or points("valid_loss")
-    curves = [
-        Line(label="training rows", points=points("train_loss"), tone="blue"),
-        Line(label="held-out rows", points=heldout, tone="orange"),
-    ]
-    return drawing.lines(curves, title="Loss over optimiser steps", x_label="optimiser step")
-
-
-def _segments(results: Json) -> list[tuple[str, Markup]]:
-    """Return a plot for each segment, the largest first."""
-    plots = []
-    for name, found in (results.get("segments") or {}).items():
-        rows = [
-            Interval(
-                label=arm_words(arm),
-                mean=each["mean"],
-                low=each["low"],
-                high=each["high"],
-                note=number(each["mean"]),
-                tone="blue" if arm == "adapter" else "grey",
-            )
-            for arm, each in found["arms"].items()
-            if each["mean"] is not None
-        ]
-        title = f"{name}: {metric_words(found['metric'])}, {found['rows']} rows"
-        plots.append((title, drawing.forest(rows, title=title, zero=False)))
-    return [(title, plot) for title, plot in plots if plot]
-
-
-def _reliability(results: Json) -> Markup:
-    """Return how right each arm was at each confidence; empty where it was not asked."""
-    tones = {"adapter": "blue", "base": "orange"}
-    curves = [
-        Line(
-            label=arm_words(arm),
-            points=[(each["confidence"], each["accuracy"]) for each in found["reliability"]],
-            tone=tones[arm],
-        )
-        for arm, found in results["arms"].items()
-        if arm in tones and found.get("reliability")
-    ]
-    if not curves:
-        return Markup("")
-    ideal = Line(label="as sure as right", points=[(0.0, 0.0), (1.0, 1.0)], tone="grey")
-    return drawing.lines([*curves, ideal], title="Reliability", x_label="confidence")
-
-
-def _rows(facts: Facts, primary: str) -> list[dict[str, Any]]:
-    """Return held-out rows to browse: those that the adapter lost to the base come first."""
-    kinds = facts.results["metric_kinds"]
-    metric = primary if primary in kinds else "exact_match"
-    sign = 1 if kinds[metric]["higher_is_better"] else -1
-    rows = [_row(facts, "heldout", number, metric, sign) for number in facts.rows["heldout"]]
-    return sorted(rows, key=lambda row: (row["gain"], row["row"]))[:MAX_ROWS]
-
-
-def _row(facts: Facts, suite: str, place: int, metric: str, sign: int) -> dict[str, Any]:
-    answers = {a.arm: a for a in facts.answers if a.suite == suite and a.row == place}
-    scores = {arm: answer.scores.get(metric) for arm, answer in answers.items()}
-    ours, theirs = scores.get("adapter"), scores.get("base")
-    gain = 0.0 if ours is None or theirs is None else sign * (ours - theirs)
-    return {
-        "row": place,
-        "segment": facts.rows[suite][place].segment,
-        "prompt": _shown(prompt_text(facts.rows[suite][place])),
-        "target": _shown(facts.targets[suite][place]),
-        "gain": gain,
-        "standing": "lost" if gain < 0 else "won" if gain > 0 else "level",
-        "answers": [
-            {
-                "arm": arm,
-                "output": _shown(answer.output) if answer.output is not None else None,
-                "error": answer.error,
-                "score": scores[arm],
-            }
-            for arm, answer in answers.items()
-        ],
-    }
-
-
-def _behaviour(facts: Facts) -> list[dict[str, Any]]:
+def _behaviour(facts: Facts) -> list[Any]:
     """Return the behaviour suite's rows whose answers changed, broken ones first."""
-    suite = "behaviour"
-    kinds = (facts.results.get("suites") or {}).get(suite, {}).get("metric_kinds", {})
-    metric = "score" if "score" in kinds else "exact_match"
-    rows = [_row(facts, suite, place, metric, 1) for place in facts.rows.get(suite, {})]
-    changed = [row for row in rows if len({each["output"] for each in row["answers"]}) > 1]
-    return sorted(changed, key=lambda row: (row["gain"], row["row"]))
+    kinds = (facts.results.get("suites") or {}).get("behaviour", {}).get("metric_kinds", {})
+    return changed(browse(facts, "behaviour", "score" if "score" in kinds else "exact_match"))
 
 
-def _conditions(facts: Facts) -> list[tuple[str, str]]:
+def _conditions(facts: Facts) -> list[Condition]:
     """Return what it takes to do the same again."""
     evaluation, adapter, results = facts.evaluation, facts.adapter, facts.results
     listed: list[tuple[str, object]] = [
@@ -203,7 +107,7 @@ def _conditions(facts: Facts) -> list[tuple[str, str]]:
         ("held-out file", evaluation.heldout_file),
         ("training file", evaluation.training_file or "not known"),
         *((f"hash of {name}", value) for name, value in results.get("hashes", {}).items()),
-        ("policy", evaluation.policy),
+        ("policy", results["policy"]),
         ("options", evaluation.options or "defaults"),
         ("sampling", "temperature 0, fixed seed, through the service"),
         ("duration", f"{results.get('duration_seconds', 0):g} s"),
@@ -216,14 +120,12 @@ def _conditions(facts: Facts) -> list[tuple[str, str]]:
             ("seed of the training", facts.job.seed),
             ("hyperparameters", facts.job.hyperparameters),
             ("training options", facts.job.training or "defaults"),
+            ("the same weights again", f"graftline reproduce {facts.job.id}"),
         ]
-    return [(name, _plain(value)) for name, value in listed]
+    return [Condition(name=name, value=_plain(value)) for name, value in listed]
 
 
 def _plain(value: object) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name}: {_plain(each)}" for name, each in value.items())
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
-
-
-def _shown(text: str | None) -> str:
-    words = text or ""
-    return words if len(words) <= MAX_TEXT else f"{words[:MAX_TEXT]}…"

@@ -62,10 +62,17 @@ def ranged(estimate: Mapping[str, Any] | None, *, sign: bool = False) -> str:
     centre = found.get("mean", found.get("estimate"))
     if centre is None:
         return "–"
-    low, high = found.get("low"), found.get("high")
-    if low is None or high is None:
+    if found.get("low") is None or found.get("high") is None:
         return f"{number(centre, sign=sign)} (n = {found.get('n', '?')})"
-    return f"{number(centre, sign=sign)} [{number(low, sign=sign)}, {number(high, sign=sign)}]"
+    return f"{number(centre, sign=sign)} {interval_words(found, sign=sign)}"
+
+
+def interval_words(estimate: Mapping[str, Any], *, sign: bool = False) -> str:
+    """Return an interval, or that there is none."""
+    low, high = estimate["low"], estimate["high"]
+    if low is None or high is None:
+        return "[no interval]"
+    return f"[{number(low, sign=sign)}, {number(high, sign=sign)}]"
 
 
 def gain_tone(difference: Mapping[str, Any], *, higher_is_better: bool) -> str:

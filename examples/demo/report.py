@@ -6,12 +6,10 @@ It refuses to know where the figures came from.
 import time
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader
-from markupsafe import Markup
-
 from examples.demo import charts
 from examples.demo.facts import DemoFacts
 from examples.demo.show import ARM_NAMES, METRICS, interval, mean_score, summary_rows
+from registry.pages.frame import templates
 
 _HEADLINES = {
     "go": "The adapter is better than the base model and than a few-shot prompt.",
@@ -22,25 +20,21 @@ _HEADLINES = {
 
 def write(path: Path, facts: DemoFacts, *, seconds: float) -> Path:
     """Write the page and return its path."""
-    templates = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True)
     results = facts.evaluation["results"]
     metrics = [name for name in results["metric_kinds"] if name in METRICS]
-    page = templates.get_template("report.html.j2").render(
+    page = templates(Path(__file__).parent).get_template("report.html.j2")
+    html = page.render(
         facts=facts,
         results=results,
         arm_names=ARM_NAMES,
         interval=interval,
         mean_score=mean_score,
-        headline=_HEADLINES[results["verdict"]["verdict"]],
+        headline=_HEADLINES.get(results["verdict"]["verdict"], _HEADLINES["inconclusive"]),
         summary=summary_rows(facts, seconds=seconds),
-        loss_curve=_picture(charts.loss_curve(facts.job.losses)),
-        scores=[(name, _picture(charts.score_intervals(results, name))) for name in metrics],
-        differences=[(name, _picture(charts.differences(results, name))) for name in metrics],
+        losses=charts.loss_curve(facts.job.losses),
+        scores={name: charts.score_intervals(results, name) for name in metrics},
+        differences={name: charts.differences(results, name) for name in metrics},
         made=time.strftime("%Y-%m-%d %H:%M"),
     )
-    path.write_text(page, "utf-8")
+    path.write_text(html, "utf-8")
     return path
-
-
-def _picture(svg: str) -> Markup:
-    return Markup(svg)  # noqa: S704 - drawn by ourselves; its texts are escaped by matplotlib

@@ -7,9 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from rich import box
 from rich.console import Console
+from rich.padding import Padding
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
+from rich.text import Text
 
 from examples.demo.facts import ArmCount, DemoFacts
 
@@ -21,6 +24,7 @@ ARM_NAMES = {
     "adapter": "adapter, bare prompt",
 }
 METRICS = ("exact_match", "json_valid", "field_f1", "chrf", "loss")  # the report has all
+_LARGE = 10  # from here on one decimal says enough
 
 
 class TrainingBar:
@@ -66,39 +70,39 @@ def step(console: Console, number: int, title: str) -> None:
 
 
 def comparison(console: Console, evaluation: dict[str, Any]) -> None:
-    """Print scores by arm, paired differences and the verdict."""
+    """Print scores by arm, paired differences and the verdict, in 80 columns."""
     results = evaluation["results"]
-    kinds = [name for name in results["metric_kinds"] if name in METRICS]
-    scores = Table("arm", *kinds, title=f"Held-out rows: {results['rows']}", title_justify="left")
-    for arm, found in results["arms"].items():
-        scores.add_row(
-            ARM_NAMES.get(arm, arm), *(interval(found["metrics"].get(name)) for name in kinds)
-        )
-    console.print(scores)
-    differences = Table("adapter minus", "metric", "difference", "n", "p (Holm)")
-    for found in (each for each in results["differences"] if each["metric"] in kinds):
-        differences.add_row(
-            ARM_NAMES.get(found["baseline"], found["baseline"]),
-            found["metric"],
-            interval({**found, "mean": found["estimate"]}, sign="+"),
-            str(found["n"]),
-            _p_value(found.get("p_adjusted")),
-        )
-    console.print(differences)
+    paired = {(each["metric"], each["baseline"]): each for each in results["differences"]}
+    table = Table(
+        *(f"{results['rows']} rows", "", "score", "adapter minus it"),
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        padding=0,
+    )
+    for name in (each for each in results["metric_kinds"] if each in METRICS):
+        for place, (arm, found) in enumerate(results["arms"].items()):
+            gap = paired.get((name, arm))
+            table.add_row(
+                "" if place else name.replace("_", " "),
+                ARM_NAMES.get(arm, arm).replace("base model", "base"),
+                interval(found["metrics"].get(name)),
+                "" if gap is None else interval({**gap, "mean": gap["estimate"]}, sign="+"),
+            )
+    console.print(table)
     verdict = results["verdict"]
     console.print(f"  verdict: [bold]{verdict['verdict']}[/bold]")
     for reason in verdict["reasons"]:
-        console.print(f"    {reason}")
+        console.print(Padding(Text(reason), (0, 0, 0, 4)))
 
 
 def interval(found: dict[str, Any] | None, *, sign: str = "") -> str:
     """Return a mean with its interval, or a dash when there is none."""
     if found is None or found.get("mean") is None:
         return "–"
-    mean = format(found["mean"], f"{sign}.3f")
+    mean = _figure(found["mean"], sign)
     if found.get("low") is None:
         return mean
-    return f"{mean} [{found['low']:.3f}, {found['high']:.3f}]"
+    return f"{mean} [{_figure(found['low'], sign)}, {_figure(found['high'], sign)}]"
 
 
 def mean_score(arm: ArmCount) -> str:
@@ -147,7 +151,5 @@ def summary_rows(facts: DemoFacts, *, seconds: float) -> list[tuple[str, str]]:
     ]
 
 
-def _p_value(value: float | None) -> str:
-    if value is None:
-        return "–"
-    return "< 0.0001" if value < 0.0001 else f"{value:.4f}"
+def _figure(value: float, sign: str) -> str:
+    return format(value, f"{sign}.3f" if abs(value) < _LARGE else f"{sign}.1f")

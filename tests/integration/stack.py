@@ -13,7 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from pydantic import SecretStr
 
+from registry.durable import write_file
+from registry.identifiers import new_secret
 from registry.settings import Settings, child_environment
 from tests.processes import family, free_ports, read_json, still_alive, wait_for_json, wait_until
 
@@ -33,6 +36,19 @@ def own_settings(folder: Path) -> Settings:
         trainer_port=ports[2],
         evals_port=ports[3],
     )
+
+
+def judged_by_itself(settings: Settings) -> Settings:
+    """Return settings of a stack whose judge is its own base model, asked with its admin key."""
+    secret = new_secret()
+    settings.data_dir.mkdir(parents=True)
+    write_file(settings.admin_key_file, f"{secret}\n".encode(), mode=0o600)
+    judge = {
+        "judge_url": f"{settings.service_url}/v1",
+        "judge_key": SecretStr(secret),
+        "judge_model": "tiny-base",
+    }
+    return settings.model_copy(update=judge)
 
 
 def up_command(*options: str) -> list[str]:
@@ -141,7 +157,7 @@ class Stack:
 @contextmanager
 def running_stack(folder: Path) -> Iterator[Stack]:
     """Run a stack for the length of a block; if it does not start, its logs are in the error."""
-    stack = Stack(own_settings(folder), folder)
+    stack = Stack(judged_by_itself(own_settings(folder)), folder)
     try:
         try:
             stack.start()

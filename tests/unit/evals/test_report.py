@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from evals.report.browsing import MAX_LOST, MAX_OTHERS, BrowsedRow, Standing, select
 from evals.report.document import as_json
-from evals.report.drawing import Interval, Line, forest, lines
 from evals.report.facts import Facts, losses_of
 from evals.report.page import as_html
 from evals.report.table import as_csv
@@ -23,7 +23,8 @@ from tests.fakes.fake_service import FakeService
 from tests.unit.evals import setting
 
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
-VOID = frozenset({"meta", "img", "br", "hr", "link", "input", "circle", "line", "polyline"})
+REACHING = frozenset({"src", "href", "action", "style"})
+VOID = frozenset({"meta", "img", "br", "hr", "link", "input", "circle", "line", "polyline", "rect"})
 
 
 class Strict(HTMLParser):
@@ -39,7 +40,8 @@ class Strict(HTMLParser):
         """Note a tag."""
         self.seen.append(tag)
         for name, value in attrs:
-            if name.startswith("on") or name in {"src", "href", "action", "style"}:
+            is_within = name == "href" and (value or "").startswith("#")
+            if name.startswith("on") or (name in REACHING and not is_within):
                 self.reaching.append(f"{tag} {name}={value}")
         if tag not in VOID:
             self.open.append(tag)
@@ -183,19 +185,38 @@ def test_curves_come_from_events() -> None:
     ]
 
 
-def test_pictures_escape_labels() -> None:
-    """A label is text, in plots and curves alike."""
-    plot = forest([Interval(label=EVIL, mean=0.0, note=EVIL)], title=EVIL, zero=True)
-    curves = lines([Line(label=EVIL, points=[(0.0, 0.0)], tone="blue")], title=EVIL, x_label=EVIL)
-    for picture in (plot, curves):
-        assert "<script" not in picture
-        assert "<img" not in picture
+def _browsed(row: int, standing: Standing, *, characters: int = 1) -> BrowsedRow:
+    return BrowsedRow(
+        row=row,
+        segment=None,
+        prompt="x" * characters,
+        target="",
+        standing=standing,
+        gain=-1.0 if standing is Standing.LOST else 0.0,
+        answers=[],
+    )
 
 
-def test_nothing_to_draw_is_no_picture() -> None:
-    """Without a figure there is no plot and no curve."""
-    assert forest([], title="", zero=True) == ""
-    assert lines([Line(label="x", points=[], tone="blue")], title="", x_label="") == ""
+def test_lost_rows_come_first_and_every_standing_has_some() -> None:
+    """Of 2,000 rows some of each standing are shown, and all are counted."""
+    order = [Standing.WON, Standing.LEVEL, Standing.LOST, Standing.UNSCORED]
+    found = select("m", [_browsed(number, order[number % 4]) for number in range(2_000)])
+    shown = [row.standing for row in found.rows]
+    assert shown[0] is Standing.LOST
+    assert {standing: shown.count(standing) for standing in Standing} == {
+        Standing.LOST: MAX_LOST,
+        Standing.UNSCORED: MAX_OTHERS,
+        Standing.LEVEL: MAX_OTHERS,
+        Standing.WON: MAX_OTHERS,
+    }
+    assert found.counts == {"lost": 500, "unscored": 500, "level": 500, "won": 500}
+
+
+def test_long_rows_do_not_swell_the_page() -> None:
+    """What is shown has a bound in characters, and what does not fit is counted."""
+    found = select("m", [_browsed(n, Standing.LOST, characters=50_000) for n in range(90)])
+    assert len(found.rows) == 24
+    assert found.total == 90
 
 
 def test_the_document_needs_no_job(adapter: AdapterVersion) -> None:

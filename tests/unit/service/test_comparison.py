@@ -38,6 +38,7 @@ def _difference(baseline: str) -> dict[str, Any]:
 RESULTS = {
     "rows": 40,
     "policy": {"alpha": 0.05},
+    "metric_kinds": {"exact_match": {"higher_is_better": True}},
     "arms": {
         "base": {"metrics": {"exact_match": _estimate(0.25)}},
         "adapter": {"metrics": {"exact_match": _estimate(0.75)}},
@@ -154,12 +155,24 @@ async def test_two_models_one_of_them_a_version(
         await _compared(comparison, first, second)
 
 
-async def test_the_table_has_every_interval(comparison: Comparison) -> None:
-    """Scores, difference, n and p stand on one line."""
+async def _printed(comparison: Comparison, width: int) -> list[str]:
     found = await _compared(comparison, "tiny-base", ADAPTER)
-    console = Console(width=200, no_color=True)
+    console = Console(width=width, no_color=True)
     with console.capture() as shown:
-        console.print(table_of(found))
-    line = next(line for line in shown.get().splitlines() if "exact_match" in line)
-    cells = ("0.250 [0.150, 0.350]", "0.750 [0.650, 0.850]", "+0.500 [0.300, 0.600]", "0.0010")
+        console.print(table_of(found, width))
+    return shown.get().splitlines()
+
+
+async def test_the_table_has_every_interval(comparison: Comparison) -> None:
+    """Scores, difference, what it means and p stand on one line."""
+    line = next(line for line in await _printed(comparison, 120) if "exact match" in line)
+    cells = ("0.250 [0.150, 0.350]", "0.750 [0.650, 0.850]", "+0.500, better", "0.0010")
     assert all(cell in line for cell in cells)
+
+
+async def test_a_narrow_terminal_cuts_nothing(comparison: Comparison) -> None:
+    """In 80 columns the intervals stand below the figures, whole."""
+    told = "\n".join(await _printed(comparison, 80))
+    for cell in ("[0.150, 0.350]", "[0.650, 0.850]", "[+0.300, +0.600]", ADAPTER):
+        assert cell in told
+    assert "…" not in told
