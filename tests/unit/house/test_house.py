@@ -45,6 +45,17 @@ def test_a_module_says_what_it_knows(path: Path) -> None:
     assert ast.get_docstring(ast.parse(path.read_text("utf-8")))
 
 
+def test_what_needs_processes_lies_where_the_lanes_look() -> None:
+    """`make test` looks for it in two folders, and for fast tests outside the second."""
+    mark = "pytest.mark." + "integration"
+    tests = ROOT / "tests"
+    marked = {p for p in tests.rglob("test_*.py") if mark in p.read_text("utf-8")}
+    slow = set((tests / "integration").glob("test_*.py"))
+    assert marked - set((tests / "contract").glob("test_*.py")) == slow
+    lines = [path.read_text("utf-8") for path in slow]
+    assert all(re.search(r"^pytestmark = .*\b" + mark, text, re.MULTILINE) for text in lines)
+
+
 @pytest.mark.parametrize("name", PACKAGES)
 def test_an_import_name_is_ours_alone(name: str) -> None:
     """No other distribution in the environment installs a package of this name."""
