@@ -2,8 +2,6 @@
 
 import asyncio
 import resource
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from hashlib import sha256
 from pathlib import Path
@@ -22,15 +20,6 @@ TEMPLATE = embedded_base() / "chat_template.jinja"
 """The chat template that the base model comes with."""
 ROWS = 44
 """39 to train on and 5 held out: see `rules.MIN_HELDOUT`."""
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Write the base model of every test here."""
-    folder = tmp_path_factory.mktemp("base") / "nano"
-    command = [sys.executable, "-m", "tests.integration.nano_base", str(folder)]
-    subprocess.run(command, check=True, capture_output=True)
-    return folder
 
 
 @pytest.fixture
