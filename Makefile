@@ -35,7 +35,12 @@ PURE := registry/chatdata.py registry/lifecycle.py \
 	evals/drift/divergence.py evals/drift/features.py evals/drift/numbers.py \
 	evals/drift/separation.py evals/drift/texts.py evals/drift/verdict.py
 
-.PHONY: help install demo up check test test-stack test-engine unit coverage families trackers bench-serving bench-engine bench-swaps bench-training bench-data bench-methods bench-evals object-stores bench-drift clean
+# A worker spends 20 s of processor time on imports before its first test.
+FAST := -m "not integration" -n 2 --dist loadfile --ignore=tests/integration
+# Where the other tests are; nothing else is imported for them.
+SLOW := tests/contract tests/integration
+
+.PHONY: help install demo up check test test-stack test-processes test-engine unit coverage families bench-serving bench-engine bench-swaps bench-training bench-data bench-methods trackers bench-evals object-stores bench-drift clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -59,27 +64,33 @@ check: $(READY) ## Lint, types and import contracts
 	$(BIN)/lint-imports
 
 unit: $(READY) ## The fast tests: no real vLLM, no training
-	$(BIN)/python -m pytest -m "not integration" -n 3 --dist loadfile
-
-test: check ## Everything: the checks, then every test, the real vLLM included
 	bash deploy/test-tools.sh
-	$(BIN)/python -m pytest -m "not integration" -n 3 --dist loadfile
-	$(MAKE) --jobs=2 --output-sync=target test-stack test-engine
+	$(BIN)/python -m pytest $(FAST)
 
-# Two lanes share two cores: threads that wait for each other would wait for the other lane too.
-test-stack test-engine: export OMP_NUM_THREADS := 1
+# Five lanes, two at a time, the next as soon as one ends; every lane runs, whatever became of the
+# others, and what each said is printed whole when it ends. Those that wait for processes share the
+# cores with those that compute.
+test: $(READY) ## Everything: the checks, then every test, the real vLLM included
+	bash deploy/test-tools.sh
+	$(MAKE) --keep-going --jobs=2 --output-sync=target check test-stack test-processes test-engine unit
+
+# Threads that wait for each other would wait for the other lane too.
+test-stack test-processes test-engine unit: export OMP_NUM_THREADS := 1
 
 test-stack: $(READY) # every test on the one real stack
-	$(BIN)/python -m pytest -m "integration and stack"
+	$(BIN)/python -m pytest $(SLOW) -m "integration and stack"
 
-test-engine: $(READY) # every other test with real processes, beside them
-	$(BIN)/python -m pytest -m "integration and not stack"
+test-engine: $(READY) # every test on the one real vLLM
+	$(BIN)/python -m pytest $(SLOW) -m "integration and engine"
+
+test-processes: $(READY) # every other test with real processes
+	$(BIN)/python -m pytest $(SLOW) -m "integration and not stack and not engine"
 
 # Apart from `test`: on Python 3.11 watching every line took 110 of the fast tests 2.5 times the
 # processor time.
 coverage: $(READY) ## Branch coverage of the fast tests; the pure modules must be covered whole
 	bash deploy/test-tools.sh
-	$(BIN)/python -m pytest -m "not integration" -n 3 --dist loadfile --cov --cov-report=term
+	$(BIN)/python -m pytest $(FAST) --cov --cov-report=term
 	$(BIN)/coverage report --include=$(subst $(space),$(comma),$(strip $(PURE))) --fail-under=100
 
 families: $(READY) ## Every model family through the real vLLM; FAMILIES="phi3 olmoe" for some

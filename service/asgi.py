@@ -6,7 +6,7 @@ It refuses to know what the parts do, and reads no environment.
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
 
 from anyio import to_thread
@@ -95,25 +95,22 @@ def create_app(settings: Settings, started: Callable[[], None] = lambda: None) -
         started: Called once everything is started.
     """
 
-    @asynccontextmanager
-    async def lifespan(app: Litestar) -> AsyncIterator[None]:
-        try:
-            async with running(settings) as services:
-                app.state.services = services
-                front.open(services)
-                started()
-                yield
-        except* GraftlineError as group:
-            for error in group.exceptions:
-                logger.critical("the service cannot run: %s", error)
-            raise
+    def begin(services: Services) -> None:
+        front.open(services)
+        started()
 
+    front = Front(doors(partial(life, settings, begin)))
+    return front
+
+
+def doors(lifespan: Callable[[Litestar], AbstractAsyncContextManager[None]]) -> Litestar:
+    """Return every route of the API, over the parts that the lifespan puts into its state."""
     administration = Router(
         "/",
         route_handlers=[room.router for room in _ADMINISTRATION],
         middleware=[RequestLog()],
     )
-    application = Litestar(
+    return Litestar(
         route_handlers=[administration, *inference.handlers, *health.handlers],
         dependencies=DEPENDENCIES,
         request_class=JsonRequest,
@@ -122,8 +119,28 @@ def create_app(settings: Settings, started: Callable[[], None] = lambda: None) -
         logging_config=None,
         openapi_config=DescriptionConfig(),
     )
-    front = Front(application)
-    return front
+
+
+@asynccontextmanager
+async def life(
+    settings: Settings, begin: Callable[[Services], None], app: Litestar
+) -> AsyncIterator[None]:
+    """Run every part for the length of the block, where the application's routes find them.
+
+    Args:
+        settings: The service's.
+        begin: Called with the parts once everything is started.
+        app: The application whose routes find them.
+    """
+    try:
+        async with running(settings) as services:
+            app.state.services = services
+            begin(services)
+            yield
+    except* GraftlineError as group:
+        for error in group.exceptions:
+            logger.critical("the service cannot run: %s", error)
+        raise
 
 
 @asynccontextmanager

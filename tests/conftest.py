@@ -26,10 +26,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)  # before pytest selects by markers
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what shares the real stack, so that it runs beside the rest and starts it once."""
+    """Mark what shares the real stack or the real vLLM, so that one lane has all of it."""
     for item in items:
-        if "stack" in getattr(item, "fixturenames", ()):
+        used = getattr(item, "fixturenames", ())
+        if "stack" in used:
             item.add_marker("stack")
+        if "real_vllm" in used or item.get_closest_marker("contract") is not None:
+            item.add_marker("engine")
 
 
 @pytest.fixture

@@ -28,10 +28,11 @@ from registry.records import (
     JobCheckpoint,
 )
 from registry.settings import Settings
-from service.asgi import create_app
+from service.front import Front
 from service.patience import ImpatientProtocol
 from service.services import Services
 from tests import records
+from tests.applications import application
 from tests.database_template import prepare
 from tests.fakes.vllm import BASE_LOGPROB, FakeVllm
 from tests.records import adapter_version
@@ -210,7 +211,13 @@ async def serving(folder: Path, *, replicas: int = 1, **changes: Any) -> AsyncIt
 @asynccontextmanager
 async def service_over(vllms: list[FakeVllm], settings: Settings) -> AsyncIterator[Serving]:
     """Run one service process's application over engines that run already."""
-    app = create_app(settings)
+    with application(settings) as app:
+        async with _served(app, vllms, settings) as running:
+            yield running
+
+
+@asynccontextmanager
+async def _served(app: Front, vllms: list[FakeVllm], settings: Settings) -> AsyncIterator[Serving]:
     config = uvicorn.Config(
         app,
         log_config=None,

@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from importlib.metadata import version
 from pathlib import Path
 
 import msgspec
@@ -110,6 +111,9 @@ def child_variables(settings: Settings) -> Mapping[str, str]:
     }
     if Path(settings.base_model).exists():
         ours["HF_HUB_OFFLINE"] = "1"
+    if version("torch").endswith("+cpu"):
+        # Nothing of ours is compiled, and bitsandbytes imports the whole compiler to find out.
+        ours["TORCH_COMPILE_DISABLE"] = "1"
     # A job that uses one GPU sees one: several would make the Trainer replicate the model.
     alone = {"CUDA_VISIBLE_DEVICES": "0"} if settings.training_gpus == 1 else {}
     return {**alone, **training_environment(settings), **ours}

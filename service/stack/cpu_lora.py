@@ -14,7 +14,7 @@ from functools import wraps
 from importlib import import_module
 from typing import Any
 
-from service.stack import lora_memory, remote_files
+from service.stack import forked_core, lora_memory, remote_files
 from service.stack.preflight import has_cpu_engine
 
 Tensor = Any
@@ -30,12 +30,13 @@ def install() -> None:
     """Put these routines in the place of vLLM's; vLLM calls it in each of its processes.
 
     It is the one entry of ours that vLLM knows: `lora_memory` and `remote_files` are installed from
-    here, on any build.
+    here, on any build, and `forked_core` on the CPU's.
     """
     lora_memory.install()
     remote_files.install()
     if not has_cpu_engine():
         return
+    forked_core.install()
     routines = {
         "bgmv_shrink": bgmv_shrink,
         "bgmv_expand": bgmv_expand,

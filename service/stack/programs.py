@@ -146,6 +146,9 @@ def _engine_environment(settings: Settings, host: Host) -> dict[str, str]:
     }
     if host.cpu_engine:
         environment["VLLM_CPU_KVCACHE_SPACE"] = str(settings.engine_kv_cache_gib)
+        # Eager, the engine compiles a few one-line routines all the same: the first request that
+        # asks for log-probabilities then waits 20 s for a C++ compiler.
+        environment["TORCH_COMPILE_DISABLE"] = "1"
         if host.cores <= SMALL_CORES:
             environment |= _small_environment(host, settings.engine_replicas)
     return environment

@@ -1,11 +1,13 @@
 """One real stack for the whole session: vLLM, service, trainer and evals under `graftline up`."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 from openai import OpenAI
 
+from tests.integration import nano_base
 from tests.integration.stack import Stack, running_stack
 from tests.integration.training import Trained, train
 
@@ -20,6 +22,14 @@ def stack(
     with running_stack(tmp_path_factory.mktemp("stack")) as running:
         request.config.stash[_STACK] = running
         yield running
+
+
+@pytest.fixture(scope="session")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write a base model of 43,000 parameters, which every trainer of the session trains."""
+    folder = tmp_path_factory.mktemp("base") / "nano"
+    nano_base.write(folder)
+    return folder
 
 
 @pytest.fixture(scope="module")

@@ -3,18 +3,12 @@
 It refuses to know what it is for; it learns little, and fast.
 """
 
-import sys
 from pathlib import Path
 
 import torch
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from registry.settings import embedded_base
-
-
-def main() -> None:
-    """Write the model to the folder on the command line."""
-    write(Path(sys.argv[1]))
 
 
 def write(folder: Path) -> None:
@@ -36,7 +30,3 @@ def write(folder: Path) -> None:
         pad_token_id=tokenizer.pad_token_id,
     )
     LlamaForCausalLM(config).to(torch.bfloat16).save_pretrained(str(folder))
-
-
-if __name__ == "__main__":
-    write(Path(sys.argv[1]))

@@ -30,13 +30,10 @@ STEPS = 24
 """Six steps in each of four epochs, the last of five rows less than full."""
 
 
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Write the base model of every test here."""
-    torch.set_num_threads(1)  # a model this small loses much with two, beside other work
-    folder = tmp_path_factory.mktemp("base") / "nano"
-    nano_base.write(folder)
-    return folder
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> None:
+    """Train on one thread: a model this small loses much with two, beside other work."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture

@@ -19,12 +19,9 @@ ROWS = 44
 
 
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+def settings(tmp_path_factory: pytest.TempPathFactory, base: Path) -> Settings:
     """Train one job, and return the settings of the data directory that holds it."""
     place = tmp_path_factory.mktemp("reproduce")
-    base = place / "nano"
-    command = [sys.executable, "-m", "tests.integration.nano_base", str(base)]
-    subprocess.run(command, check=True, capture_output=True)
 
     async def run() -> Settings:
         async with trainer_bench(place / "data", base) as bench:

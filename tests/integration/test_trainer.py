@@ -25,15 +25,6 @@ ROWS = 44
 """39 to train on and 5 held out: see `rules.MIN_HELDOUT`."""
 
 
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Write the base model of every test here."""
-    folder = tmp_path_factory.mktemp("base") / "nano"
-    command = [sys.executable, "-m", "tests.integration.nano_base", str(folder)]
-    subprocess.run(command, check=True, capture_output=True)
-    return folder
-
-
 @pytest.fixture
 async def bench(tmp_path: Path, base: Path) -> AsyncIterator[TrainerBench]:
     """Open a bench with a folder of its own."""

@@ -20,29 +20,44 @@ SOURCES = sorted(
 )
 
 
-def name_of(path: Path) -> str:
-    """Return a path as it is shown in the test's id."""
-    return str(path.relative_to(ROOT))
+@pytest.fixture(scope="module")
+def trees() -> dict[str, ast.Module]:
+    """Return every source file as Python reads it, by its name."""
+    return {str(path.relative_to(ROOT)): ast.parse(path.read_text("utf-8")) for path in SOURCES}
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=name_of)
-def test_no_file_is_over_400_lines(path: Path) -> None:
+def test_no_file_is_over_400_lines() -> None:
     """A longer file has two subjects."""
-    assert len(path.read_text("utf-8").splitlines()) <= 400
+    lines = {path: len(path.read_text("utf-8").splitlines()) for path in SOURCES}
+    assert [str(path) for path, count in lines.items() if count > 400] == []
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=name_of)
-def test_no_function_is_over_60_lines(path: Path) -> None:
+def test_no_function_is_over_60_lines(trees: dict[str, ast.Module]) -> None:
     """A longer function does two things."""
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            assert (node.end_lineno or 0) - node.lineno < 60, node.name
+    long = [
+        f"{name}: {node.name}"
+        for name, tree in trees.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (node.end_lineno or 0) - node.lineno >= 60
+    ]
+    assert long == []
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=name_of)
-def test_a_module_says_what_it_knows(path: Path) -> None:
+def test_a_module_says_what_it_knows(trees: dict[str, ast.Module]) -> None:
     """Every module has a docstring."""
-    assert ast.get_docstring(ast.parse(path.read_text("utf-8")))
+    assert [name for name, tree in trees.items() if not ast.get_docstring(tree)] == []
+
+
+def test_what_needs_processes_lies_where_the_lanes_look() -> None:
+    """`make test` looks for it in two folders, and for fast tests outside the second."""
+    mark = "pytest.mark." + "integration"
+    tests = ROOT / "tests"
+    marked = {p for p in tests.rglob("test_*.py") if mark in p.read_text("utf-8")}
+    slow = set((tests / "integration").glob("test_*.py"))
+    assert marked - set((tests / "contract").glob("test_*.py")) == slow
+    lines = [path.read_text("utf-8") for path in slow]
+    assert all(re.search(r"^pytestmark = .*\b" + mark, text, re.MULTILINE) for text in lines)
 
 
 @pytest.mark.parametrize("name", PACKAGES)

@@ -9,8 +9,8 @@ import pytest
 
 from registry.records import Scope
 from registry.settings import Settings
-from service.asgi import create_app
 from service.front import Front
+from tests.applications import application
 from tests.database_template import prepare
 from tests.service_api import Connect, open_client
 
@@ -25,23 +25,23 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture
 async def app(settings: Settings) -> AsyncIterator[Front]:
     """Run the application."""
-    application = create_app(settings)
     started, stop = asyncio.Event(), asyncio.Event()
 
-    async def serve() -> None:
+    async def serve(lent: Front) -> None:
         try:
-            async with application.lifespan():
+            async with lent.lifespan():
                 started.set()
                 await stop.wait()
         finally:
             started.set()
 
-    # The two halves of a fixture may run in two tasks; task groups must end where they began.
-    running = asyncio.ensure_future(serve())
-    await started.wait()
-    yield application
-    stop.set()
-    await running
+    with application(settings) as lent:
+        # The two halves of a fixture may run in two tasks; task groups must end where they began.
+        running = asyncio.ensure_future(serve(lent))
+        await started.wait()
+        yield lent
+        stop.set()
+        await running
 
 
 @pytest.fixture

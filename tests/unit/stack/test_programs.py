@@ -79,7 +79,8 @@ def test_only_the_cpu_build_runs_eagerly(settings: Settings) -> None:
     """A GPU keeps its compiled graphs, and no CPU variable is set for it."""
     gpu = engine_program(settings, Host(python="python", cpu_engine=False, cores=2))
     assert "--enforce-eager" not in gpu.command
-    assert not [name for name in gpu.environment if "CPU" in name]
+    assert not [name for name in gpu.environment if "CPU" in name or "COMPILE" in name]
+    assert engine_program(settings, SMALL).environment["TORCH_COMPILE_DISABLE"] == "1"
 
 
 def test_a_processor_without_bfloat16_serves_float32(settings: Settings) -> None:
