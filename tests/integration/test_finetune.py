@@ -15,7 +15,6 @@ from registry.chatdata import Row
 from registry.planning.memory import Footprint
 from registry.settings import Settings, child_environment
 from registry.training_options import LoraStart, Technique, TrainingOptions
-from tests.integration import nano_base
 from tests.integration.runs import NewRun, Run, mixed_rows, new_run, pairs_of
 from trainer import footprints
 from trainer.footprints import Taken

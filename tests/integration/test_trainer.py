@@ -3,8 +3,6 @@
 import asyncio
 import resource
 import signal
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from hashlib import sha256
 from pathlib import Path
