@@ -72,7 +72,7 @@ unit: $(READY) ## The fast tests: no real vLLM, no training
 # cores with those that compute.
 test: $(READY) ## Everything: the checks, then every test, the real vLLM included
 	bash deploy/test-tools.sh
-	$(MAKE) --keep-going --jobs=2 --output-sync=target check test-stack test-processes test-engine unit
+	$(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync=target check test-stack test-processes test-engine unit
 
 # Threads that wait for each other would wait for the other lane too.
 test-stack test-processes test-engine unit: export OMP_NUM_THREADS := 1

@@ -1,4 +1,4 @@
-"""Writes a random Llama of 43,000 parameters: `python -m tests.integration.nano_base <folder>`.
+"""Writes a random Llama of 43,000 parameters.
 
 It refuses to know what it is for; it learns little, and fast.
 """
