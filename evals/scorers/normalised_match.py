@@ -4,6 +4,7 @@ It refuses to know synonyms.
 """
 
 import unicodedata
+from functools import lru_cache
 
 from evals.scorers.rowwise import RowMetric
 
@@ -26,5 +27,10 @@ def normalised(text: str) -> str:
     A text of nothing but punctuation stays as it is: there it is what counts.
     """
     folded = unicodedata.normalize("NFKC", text).casefold()
-    letters = "".join(" " if unicodedata.category(c)[0] == "P" else c for c in folded)
+    letters = "".join(map(_spaced, folded))
     return " ".join(letters.split()) or folded.strip()
+
+
+@lru_cache(maxsize=4096)  # texts are made of few letters, and their kinds are asked for often
+def _spaced(letter: str) -> str:
+    return " " if unicodedata.category(letter)[0] == "P" else letter

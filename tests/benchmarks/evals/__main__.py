@@ -50,7 +50,7 @@ def main(
     """Measure, print, and write the section."""
     load = os.getloadavg()[0]
     sums = statistics.measure()
-    typer.echo(f"{sums.seconds:.1f} s, {sums.peak_mb:.0f} MB")
+    typer.echo(sums)
     if not engine:
         return
     with tempfile.TemporaryDirectory(prefix="graftline-bench-") as name:
@@ -161,12 +161,19 @@ def _page(found: Figures, sums: statistics.Cost, rows: int, cache_rows: int, loa
             f"scores and statistics: {statistics.ROWS:,} rows, two arms, {sums.metrics} metrics",
             sums.seconds,
             "≤ 5 s, ≤ 500 MB",
-            f"{sums.peak_mb:.0f} MB",
+            _spent(sums),
         ),
     ]
     lines = [f"| {what} | {took:.1f} | {most} | {seen} |" for what, took, most, seen in table]
     head = ["| what | seconds | required | seen |", "|---|---|---|---|"]
     return "\n".join([told, *machine.describe(), "", *head, *lines, ""])
+
+
+def _spent(sums: statistics.Cost) -> str:
+    return (
+        f"{sums.processor_seconds:.1f} s of the processor, {sums.peak_mb:.0f} MB "
+        f"({sums.imports_mb:.0f} MB of them imports and rows)"
+    )
 
 
 if __name__ == "__main__":
