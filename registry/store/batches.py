@@ -1,14 +1,11 @@
-"""Many rows in few statements: encoded once as JSON, so that a waiting row is small.
+"""Many rows in one statement: encoded once as JSON, unpacked by the database itself.
 
-It refuses to know what the rows mean. PostgreSQL unpacks a batch itself; SQLite's own unpacking
-takes three times as long as values that are bound. Both work on many rows at a time without holding
-the interpreter, so a batch costs the requests beside it next to nothing.
+It refuses to know what the rows mean. The database unpacks them without holding the interpreter,
+so a batch costs the requests beside it next to nothing.
 """
 
 from collections.abc import Sequence
 from functools import cache
-from itertools import chain
-from typing import Any
 
 import msgspec
 from sqlalchemy import (
@@ -29,9 +26,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from registry.records import Record
 
-_BOUND_ROWS = 128
-"""Rows of one statement on SQLite: their values stay well below its 32,766 variables."""
-
 _encode = msgspec.json.Encoder().encode
 
 
@@ -49,61 +43,14 @@ async def add_encoded(
     connection: AsyncConnection, table: Table, kind: type[Record], rows: Sequence[bytes]
 ) -> None:
     """Insert records that `encode_row` encoded; all of them or, when one is refused, none."""
-    if connection.dialect.name == "sqlite":
-        await _add_bound(connection, table, kind, rows)
-        return
-    encoded = (b"[" + b",".join(rows) + b"]").decode()
-    await connection.execute(_statement(table, kind), {"rows": encoded})
-
-
-async def _add_bound(
-    connection: AsyncConnection, table: Table, kind: type[Record], rows: Sequence[bytes]
-) -> None:
-    names = kind.__struct_fields__
-    decode = _decoder(table, kind).decode
-    encoded = [at for at, name in enumerate(names) if isinstance(table.c[name].type, JSON)]
-    start = 0
-    while start < len(rows):
-        count = _count_of(len(rows) - start)
-        values = list(chain.from_iterable(map(decode, rows[start : start + count])))
-        for first in encoded:
-            for at in range(first, len(values), len(names)):
-                values[at] = bytes(values[at]).decode()
-        await connection.exec_driver_sql(_bound(table, kind, count), tuple(values))
-        start += count
-
-
-def _count_of(rows: int) -> int:
-    """Return the rows of the next statement, a power of two.
-
-    Each count is another statement, and every connection keeps what it prepared.
-    """
-    return min(_BOUND_ROWS, 1 << (rows.bit_length() - 1))
+    statement = _statement(table, kind, connection.dialect.name == "sqlite")
+    await connection.execute(statement, {"rows": (b"[" + b",".join(rows) + b"]").decode()})
 
 
 @cache
-def _decoder(table: Table, kind: type[Record]) -> msgspec.json.Decoder[tuple[Any, ...]]:
-    """Return what reads a row into values to be bound; columns of JSON stay encoded."""
-    kinds = [
-        msgspec.Raw if isinstance(table.c[name].type, JSON) else Any
-        for name in kind.__struct_fields__
-    ]
-    return msgspec.json.Decoder(tuple[tuple(kinds)])  # type: ignore[misc]  # as many as fields
-
-
-@cache
-def _bound(table: Table, kind: type[Record], count: int) -> str:
-    names = kind.__struct_fields__
-    places = f"({', '.join('?' * len(names))})"
-    return (
-        f"INSERT INTO {table.name} ({', '.join(names)}) VALUES "  # noqa: S608 - names of our own
-        f"{', '.join([places] * count)}"
-    )
-
-
-@cache
-def _statement(table: Table, kind: type[Record]) -> Insert:
-    unpacked = func.jsonb_array_elements(cast(bindparam("rows", type_=String), JSONB))
+def _statement(table: Table, kind: type[Record], is_sqlite: bool) -> Insert:  # noqa: FBT001 - a key of the cache
+    rows = bindparam("rows", type_=String)
+    unpacked = func.json_each(rows) if is_sqlite else func.jsonb_array_elements(cast(rows, JSONB))
     source = unpacked.table_valued("value")
     names = kind.__struct_fields__
     values = [_value(source.c.value, at, table, name) for at, name in enumerate(names)]
