@@ -42,8 +42,6 @@ class Technique(StrEnum):
     """Trained scales on random matrices that all layers share (arXiv 2310.11454)."""
     GRALORA = "gralora"
     """Low-rank matrices for each block of a weight (arXiv 2505.20355)."""
-    RANDLORA = "randlora"
-    """Trained scales on sums of random low-rank matrices (arXiv 2502.00987)."""
     TINYLORA = "tinylora"
     """A few trained numbers on the weights' own singular vectors (arXiv 2602.04118)."""
     UNILORA = "unilora"
@@ -52,12 +50,6 @@ class Technique(StrEnum):
     """LoRA matrices mixed from a bank of vectors that all layers share (arXiv 2405.15179)."""
     PSOFT = "psoft"
     """A rotation of the weights' principal subspace (arXiv 2505.11235)."""
-    C3A = "c3a"
-    """Blocks whose rows are one trained row, turned (arXiv 2407.19342)."""
-    FOURIERFT = "fourierft"
-    """Some trained coefficients of the update's Fourier transform (arXiv 2405.03003)."""
-    WAVEFT = "waveft"
-    """Some trained coefficients of the update's wavelet transform (arXiv 2505.12532)."""
 
 
 LORA_FAMILY = frozenset({Technique.LORA, Technique.QLORA, Technique.DORA})

@@ -8,9 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from peft import (
-    C3AConfig,
     DeloraConfig,
-    FourierFTConfig,
     GraloraConfig,
     LoHaConfig,
     LoKrConfig,
@@ -18,12 +16,10 @@ from peft import (
     MissConfig,
     PeftConfig,
     PsoftConfig,
-    RandLoraConfig,
     TinyLoraConfig,
     UniLoraConfig,
     VBLoRAConfig,
     VeraConfig,
-    WaveFTConfig,
 )
 
 from registry.records import Record
@@ -32,15 +28,10 @@ from trainer.plan import Hyperparameters
 
 VERA_RANK_FACTOR = 16
 """Rank of VeRA's random matrices, as a multiple of `lora_rank`: only scales on them are trained."""
-FREQUENCIES_PER_RANK = 160
-"""Coefficients that FourierFT and WaveFT train in each layer, as a multiple of `lora_rank`: about
-as many as their defaults (1,000 and 2,592) at the usual rank of 16."""
-C3A_BLOCK = 128
-"""Largest block of C3A, which keeps its parameters few and a block's transform short."""
+SHARED_PER_RANK = 160
+"""Numbers in the one vector that UniLoRA trains, as a multiple of `lora_rank`."""
 VECTOR_LENGTH = 256
 """Longest vector of VB-LoRA's bank (its paper's length, where the widths allow it)."""
-RANDLORA_ALPHA_PER_RANK = 20
-"""RandLoRA's alpha, as a multiple of its rank (PEFT's default, arXiv 2502.00987)."""
 
 
 class Targets(Record, frozen=True, kw_only=True):
@@ -55,11 +46,6 @@ class Targets(Record, frozen=True, kw_only=True):
     def divisor(self) -> int:
         """The largest number that divides every width."""
         return math.gcd(*(width for shape in self.shapes for width in shape))
-
-    @property
-    def weights(self) -> int:
-        """Weights of the smallest of them."""
-        return min(outputs * inputs for outputs, inputs in self.shapes)
 
 
 def config_of(options: TrainingOptions, chosen: Hyperparameters, targets: Targets) -> PeftConfig:
@@ -106,12 +92,9 @@ _OTHERS: dict[Technique, _Made] = {
     Technique.GRALORA: lambda rank, alpha, to, every: GraloraConfig(
         r=rank, alpha=alpha, gralora_k=_divisor(math.gcd(rank, to.divisor), 2), **every
     ),
-    Technique.RANDLORA: lambda rank, _alpha, _to, every: RandLoraConfig(
-        r=rank, randlora_alpha=RANDLORA_ALPHA_PER_RANK * rank, **every
-    ),
     Technique.TINYLORA: lambda rank, _alpha, _to, every: TinyLoraConfig(r=rank, **every),
     Technique.UNILORA: lambda rank, _alpha, _to, every: UniLoraConfig(
-        r=rank, theta_d_length=FREQUENCIES_PER_RANK * rank, **every
+        r=rank, theta_d_length=SHARED_PER_RANK * rank, **every
     ),
     Technique.VBLORA: lambda rank, _alpha, to, every: VBLoRAConfig(
         r=rank, vector_length=_divisor(to.divisor, VECTOR_LENGTH), **every
@@ -119,15 +102,6 @@ _OTHERS: dict[Technique, _Made] = {
     Technique.PSOFT: lambda rank, _alpha, _to, every: PsoftConfig(
         r=rank, psoft_alpha=rank, **every
     ),
-    Technique.C3A: lambda _rank, _alpha, to, every: C3AConfig(
-        block_size=_divisor(to.divisor, C3A_BLOCK), **every
-    ),
-    Technique.FOURIERFT: lambda rank, _alpha, to, every: FourierFTConfig(
-        n_frequency=min(FREQUENCIES_PER_RANK * rank, to.weights), **every
-    ),
-    Technique.WAVEFT: lambda rank, _alpha, to, every: WaveFTConfig(
-        n_frequency=min(FREQUENCIES_PER_RANK * rank, to.weights), **every
-    ),
 }
-"""Configurations from rank, alpha, the layers, and what every method has. Those without a rank of
-their own take it as a measure of how much is trained; most know no alpha."""
+"""Configurations from rank, alpha, the layers, and what every method has. Most know no alpha. Those
+of PEFT's convertible methods whose updates have every rank are not here: see docs/lab-log.md."""

@@ -28,8 +28,6 @@ TECHNIQUE_FACTORS: Final = {
     Technique.VERA: 10.0,
 }
 """Factors on LoRA's rate, by technique; 1 where there is none."""
-C3A_RATE: Final = 0.3
-"""C3A's rate at every width: PEFT divides what it trains by a layer's inputs."""
 DPO_SHARE: Final = 0.1
 """Learning rate of DPO, as a share of supervised training's with the same technique."""
 FAMILY_EXPONENTS: Final = {"llama": 0.781, "qwen2": 0.0775, "qwen3": 0.0775}
@@ -64,10 +62,10 @@ def base_learning_rate(
     alignment-handbook has 1e-3 for SmolLM-360M (1.4e-4 here). Where the number of weights is
     unknown: a tenth of LoRA's.
 
-    **Other techniques** take what `TECHNIQUE_FACTORS` says of LoRA's rate, and C3A `C3A_RATE`.
+    **Other techniques** take what `TECHNIQUE_FACTORS` says of LoRA's rate.
     Source: PEFT's own comparison (`method_comparison/MetaMathQA` in its repository) on Llama 3.2
-    3B, where LoRA has 1e-4, DeLoRA, TinyLoRA and VeRA 1e-3, VB-LoRA 5e-4, GraLoRA 2e-4, C3A 0.3,
-    the others 1e-4.
+    3B, where LoRA has 1e-4, DeLoRA, TinyLoRA and VeRA 1e-3, VB-LoRA 5e-4, GraLoRA 2e-4, the others
+    1e-4.
 
     **DPO** takes `DPO_SHARE` of its technique's rate. Recipes have a twentieth to a fortieth
     (LLaMA-Factory 5e-6 beside 1e-4, alignment-handbook's Zephyr 5e-7 beside 2e-5) for tens of
@@ -78,13 +76,10 @@ def base_learning_rate(
     stands in docs/lab-log.md.
     """
     options = options or TrainingOptions()
-    match options.technique:
-        case Technique.FULL:
-            rate = _full_rate(model)
-        case Technique.C3A:
-            rate = C3A_RATE
-        case technique:
-            rate = _lora_rate(model) * TECHNIQUE_FACTORS.get(technique, 1.0)
+    if options.technique is Technique.FULL:
+        rate = _full_rate(model)
+    else:
+        rate = _lora_rate(model) * TECHNIQUE_FACTORS.get(options.technique, 1.0)
     rate /= math.sqrt(options.lora_plus_ratio or 1.0)
     return rate * (DPO_SHARE if method == "dpo" else 1.0)
 
