@@ -110,8 +110,8 @@ def test_bins_hold_a_tenth_of_the_reference_each() -> None:
 
 
 def test_values_out_of_range_fall_into_the_outer_bins() -> None:
-    reference = np.asarray(np.random.default_rng(1).normal(size=1000), dtype=np.float64)
-    edges = edges_of(np.arange(100.0))
+    """Infinities too; a value that is none (NaN) falls nowhere."""
+    edges = edges_of(np.arange(100, dtype=np.float64))
     odd = np.array([-1e300, -np.inf, 1e300, np.inf, np.nan])
     assert count(odd, edges).tolist() == [2, *[0] * 8, 2]
 
@@ -124,7 +124,7 @@ def test_a_constant_has_a_bin_of_its_own() -> None:
 
 def test_a_value_of_several_tenths_has_a_bin_of_its_own() -> None:
     """Half of the rows are 0, the others differ."""
-    reference = np.array([*[0.0] * 50, *range(1, 51)])
+    reference = np.array([*[0.0] * 50, *range(1, 51)], dtype=np.float64)
     counted = count(reference, edges_of(reference))
     assert counted[1] == 50
     assert counted[0] == 0
