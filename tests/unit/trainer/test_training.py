@@ -164,6 +164,7 @@ async def test_a_child_beyond_its_memory_is_killed_and_takes_less(
     with pytest.raises(TrainingFailed, match="It is over"):
         await training.run(job, place)
     assert children[0].asked == ["kill"]
+    assert footprints.recall(place) == Taken(footprint=Footprint(tokens=2048), longest=1500)
 
 
 @pytest.mark.parametrize(
