@@ -28,6 +28,10 @@ def checkpoints(http: httpx.Client, client: OpenAI, trained: Trained) -> list[st
     ordered = sorted(points, key=lambda point: point.step_number)
     names = [point.fine_tuned_model_checkpoint for point in ordered][:2]
     assert len(names) == 2
+    for name in names:  # a checkpoint is loaded, and examined, once somebody asks for it
+        client.chat.completions.create(
+            model=name, messages=[{"role": "user", "content": "Hello"}], max_tokens=1
+        )
 
     def examined() -> bool:
         found = [http.get(f"/adapters/{name}").json()["status"] for name in names]
