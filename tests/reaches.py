@@ -306,6 +306,7 @@ PLAIN = frozenset(
         "max_training_rows",
         "judge",
         "decides",
+        "use_cache",
         "score",
         "label",
         "comment",

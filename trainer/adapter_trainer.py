@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from accelerate.data_loader import prepare_data_loader
-from peft import PeftModel
+from peft import LoraConfig, PeftModel
 from peft.helpers import disable_input_dtype_casting
 from peft.optimizers import create_loraplus_optimizer
 from torch.utils.data import DataLoader
@@ -20,6 +20,11 @@ from registry.records import Record
 from trainer.batches import NO_LOSS, BatchOrder, Example
 from trainer.measuring import Measured, TokenLoss, measure, packed_tensors, tensors
 from trainer.packing import lay_out
+
+
+def is_lora(model: Any) -> bool:  # noqa: ANN401 - transformers ships no types
+    """Return whether a model trains an adapter of PEFT's LoRA, in whatever form."""
+    return isinstance(model, PeftModel) and isinstance(model.active_peft_config, LoraConfig)
 
 
 class Layout(Record, frozen=True, kw_only=True):
@@ -63,6 +68,9 @@ class AdapterTrainer(Trainer):  # type: ignore[misc]  # transformers ships no ty
         inner = self.model.get_base_model() if isinstance(self.model, PeftModel) else self.model
         forward = inspect.signature(inner.forward)
         self._picks_positions = "logits_to_keep" in forward.parameters
+        # Autocast brings the inputs of a LoRA to 16 bits. To bring them to its weights' 32 bits
+        # first cost an eighth of a step.
+        self._casts_twice = self.args.bf16 and is_lora(self.model)
         self.tokens_seen = 0
         """Tokens fed to the model since this process began, by all processes, padding excluded."""
 
@@ -91,9 +99,7 @@ class AdapterTrainer(Trainer):  # type: ignore[misc]  # transformers ships no ty
         targets = inputs["targets"] / self.args.world_size
         losses = []
         last = len(inputs["micro_batches"]) - 1
-        # Autocast brings an adapter's inputs to 16 bits. To bring them to its weights' 32 bits
-        # first cost an eighth of a step.
-        with disable_input_dtype_casting(model, active=self.args.bf16):
+        with disable_input_dtype_casting(model, active=self._casts_twice):
             for index, batch in enumerate(inputs["micro_batches"]):
                 with self._waits(model) if index < last else nullcontext():
                     loss = self.compute_loss(model, dict(batch), num_items_in_batch=targets)

@@ -29,6 +29,7 @@ async def test_everything_that_can_be_asked(client: httpx.AsyncClient, store: St
         "suites": ["training"],
         "suite_files": [suite],
         "max_training_rows": 20,
+        "use_cache": False,
     }
     made = await client.post(EVALUATIONS, json={"model": version.name, **asked})
     assert made.status_code == 200, made.text
