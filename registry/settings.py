@@ -128,7 +128,7 @@ class Settings(BaseSettings):
     interaction_queue_bytes: int = Field(default=80 * 1024 * 1024, ge=1024 * 1024)
     """Memory for interactions and texts that wait to be stored, in bytes; what does not fit is
     dropped and counted."""
-    checkpoint_steps: int = Field(default=20, ge=1)
+    checkpoint_steps: int = Field(default=50, ge=1)
     """Optimiser steps between two points from which a killed job resumes."""
     trainer_concurrency: int = Field(default=1, ge=1)
     """Jobs that one trainer runs at a time."""
