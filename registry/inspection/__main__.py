@@ -21,8 +21,9 @@ from registry.inspection.examine import examine
 from registry.inspection.records import Report
 from registry.inspection.request import Answer, Refused, Request
 from registry.inspection.rowview import view_row
-from registry.inspection.tokenizing import hide_torch, load_tokenizer
+from registry.inspection.tokenizing import load_tokenizer
 from registry.rendering import BatchTokenizer
+from registry.unneeded import hide
 
 _POLITENESS = 10
 _LARGE_KIB = 400 * 1024
@@ -30,7 +31,7 @@ _LARGE_KIB = 400 * 1024
 
 def main() -> None:
     """Answer the requests on standard input."""
-    hide_torch()
+    hide("torch")  # tokenizers do without: it costs 330 MB and most of the time
     os.nice(_POLITENESS)  # requests are answered beside it
     channel = os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever a library prints is no answer
