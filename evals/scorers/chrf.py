@@ -14,7 +14,7 @@ from evals.scorers.rowwise import RowMetric
 
 _METRIC = CHRF()
 _ORDERS = CHRF.CHAR_ORDER
-_RECALL = CHRF.BETA**2  # the weight of recall beside precision's 1
+_RECALL = int(CHRF.BETA) ** 2  # the weight of recall beside precision's 1
 Counts = NDArray[np.int64]
 
 
@@ -53,7 +53,8 @@ def _f_scores(shared: Counts, said: Counts, wanted: Counts) -> NDArray[np.float6
     precision = _in_turn(shared / np.where(counts, said, 1)) / orders
     recall = _in_turn(shared / np.where(counts, wanted, 1)) / orders
     below = _RECALL * precision + recall
-    return (1 + _RECALL) * precision * recall / np.where(below > 0, below, 1)
+    scores: NDArray[np.float64] = (1 + _RECALL) * precision * recall / np.where(below > 0, below, 1)
+    return scores
 
 
 def _in_turn(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -4,6 +4,7 @@ It refuses to score a row: that is `sentence_bleu`, whose mean is another figure
 """
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import datasets
@@ -43,8 +44,12 @@ def counts_of(answers: Sequence[str], targets: Sequence[str]) -> NDArray[np.int6
     """
     number: dict[str, int] = {}
 
+    @cache
+    def numbers(part: str) -> list[int]:
+        return [number.setdefault(word, len(number)) for word in _METRIC.tokenizer(part).split()]
+
     def symbols(text: str) -> Symbols:
-        return np.array([number.setdefault(word, len(number)) for word in _words(text)], np.int64)
+        return np.array([each for part in _parts(text) for each in numbers(part)], dtype=np.int64)
 
     pairs = [(symbols(a), symbols(t)) for a, t in zip(answers, targets, strict=True)]
     lengths = np.array([[len(a), len(t)] for a, t in pairs], dtype=np.int64).reshape(-1, 2)
@@ -52,15 +57,14 @@ def counts_of(answers: Sequence[str], targets: Sequence[str]) -> NDArray[np.int6
     return np.hstack([lengths, shared_ngrams(pairs, ORDERS), totals])
 
 
-def _words(text: str) -> list[str]:
-    """Return sacrebleu's tokens of a text.
+def _parts(text: str) -> list[str]:
+    """Return what sacrebleu splits into the words of the text, piece by piece.
 
-    Its rules see no further than the white space around a word, but for what it removes; and it
-    remembers what it was given, which one word is more often than one text.
+    Its rules see no further than the white space around a piece, but for the ends of lines that
+    they take away. A piece comes again and is split once; a text seldom does.
     """
-    whole = "-\n" in text.replace("<skipped>", "")
-    parts = [text.rstrip()] if whole else text.split()
-    return [word for part in parts for word in _METRIC.tokenizer(part).split()]
+    joins = "-\n" in text.replace("<skipped>", "")
+    return [text.rstrip()] if joins else text.split()
 
 
 def corpus_bleu(counts: NDArray[np.int64]) -> float:
