@@ -12,6 +12,7 @@ Symbols = NDArray[np.int64]
 """A sequence, shape (length,), of numbers from 0; equal numbers are equal symbols."""
 Pair = tuple[Symbols, Symbols]
 _AT_ONCE = 50_000  # symbols: about what fits a processor's cache; it bounds the memory too
+_MOST = 2**62  # what is counted must fit a number of 64 bits, once doubled
 
 
 def shared_ngrams(pairs: Iterable[Pair], orders: int) -> NDArray[np.int64]:
@@ -42,36 +43,30 @@ def _parts(pairs: Iterable[Pair]) -> Iterator[list[Pair]]:
 
 
 def _shared(pairs: Sequence[Pair], orders: int) -> NDArray[np.int64]:
+    """Return the same, of all pairs at once: each n-gram is a number, its pair the first digit."""
     lengths = np.array([len(each) for pair in pairs for each in pair], dtype=np.int64)
-    symbols = np.concatenate([each for pair in pairs for each in pair])
     sequence = np.repeat(np.arange(len(lengths)), lengths)
-    left = np.repeat(np.cumsum(lengths), lengths) - np.arange(len(symbols))  # symbols to its end
-    first = _numbered(sequence // 2, symbols)  # unlike in each pair, and so are all n-grams
-    grams, starts = first, np.arange(len(symbols))
+    left = np.repeat(np.cumsum(lengths), lengths) - np.arange(len(sequence))  # symbols to its end
+    symbols = _ranks(np.concatenate([each for pair in pairs for each in pair]))
+    kinds = int(symbols.max(initial=0)) + 1
+    grams, unit = sequence // 2, 1
     shared = np.zeros((len(pairs), orders), dtype=np.int64)
     for order in range(1, orders + 1):
-        if order > 1:
-            inside = left[starts] >= order
-            starts = starts[inside]
-            grams = _numbered(grams[inside], first[starts + order - 1])
-        times = _times_shared(grams, sequence[starts] % 2 == 1)
-        pair_of = np.zeros(len(times), dtype=np.int64)
-        pair_of[grams] = sequence[starts] // 2
-        shared[:, order - 1] = np.bincount(pair_of, weights=times, minlength=len(pairs))
-        lives = times[grams] > 0  # what only one of both has, they share no longer either
-        grams, starts = grams[lives], starts[lives]
+        starts = np.flatnonzero(left >= order)
+        grams = grams[left[left >= order - 1] >= order]
+        if len(pairs) * unit * kinds > _MOST:
+            unit = len(grams) + 1
+            grams = sequence[starts] // 2 * unit + _ranks(grams)
+        grams = grams * kinds + symbols[starts + order - 1]
+        unit *= kinds
+        found, times = np.unique(grams * 2 + sequence[starts] % 2, return_counts=True)
+        first = np.flatnonzero(found[:-1] // 2 == found[1:] // 2)  # and the next is the other's
+        least = np.minimum(times[first], times[first + 1])
+        whose = found[first] // (2 * unit)
+        shared[:, order - 1] = np.bincount(whose, weights=least, minlength=len(pairs))
     return shared
 
 
-def _numbered(one: NDArray[np.int64], other: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return a number from 0 for each pair of numbers; equal pairs have the same."""
-    width = other.max(initial=0) + 1
-    return np.unique(one * width + other, return_inverse=True)[1]
-
-
-def _times_shared(grams: NDArray[np.int64], second: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Return by n-gram how often the first and the second sequence both have it."""
-    kinds = int(grams.max(initial=-1)) + 1
-    return np.minimum(
-        np.bincount(grams[~second], minlength=kinds), np.bincount(grams[second], minlength=kinds)
-    )
+def _ranks(values: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return each number's place among the different numbers, from 0."""
+    return np.unique(values, return_inverse=True)[1]

@@ -70,6 +70,19 @@ def test_no_rows_have_no_scores(metric: type[ChrF | SentenceBleu]) -> None:
     assert metric.rows([], []) == []
 
 
+def test_thousands_of_letters_count_as_few() -> None:
+    """Texts of a large alphabet, more n-grams than a number holds, score as by sacrebleu."""
+    draw = random.Random(7)  # noqa: S311 - no secret
+    letters = [chr(code) for code in range(0x4E00, 0x4E00 + 3000)]
+    targets = ["".join(draw.choices(letters, k=100)) for _ in range(200)]
+    answers = [
+        "".join(draw.choice(letters) if draw.random() < 0.1 else letter for letter in target)
+        for target in targets
+    ]
+    alone = [ChrF.row(answer, target) for answer, target in zip(answers, targets, strict=True)]
+    assert ChrF.rows(answers, targets) == alone
+
+
 def test_long_sequences_are_counted_in_parts() -> None:
     """Pairs that are counted apart have the counts of their own."""
     long = np.arange(60_000)
