@@ -11,9 +11,8 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from evals.metric_table import TEXT_METRICS, TextMetric
+from evals.unneeded import GROUP
 
-GROUP = "graftline.metrics"
-"""The group of entry points that name metrics."""
 logger = logging.getLogger(__name__)
 
 

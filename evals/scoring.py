@@ -87,12 +87,15 @@ def score(
     known = schemes or {}
     other = Scheme(shape=shape_of(answer.target for answer in answers))
     chosen = [known.get(answer.suite, other) for answer in answers]
+    kinds = [
+        scheme.shape.kind_of(answer.target) for answer, scheme in zip(answers, chosen, strict=True)
+    ]
     scores: list[dict[str, float]] = [{} for _ in answers]
     for metric in metrics:
         places = [
             place
-            for place, (answer, scheme) in enumerate(zip(answers, chosen, strict=True))
-            if answer.output is not None and _fits(metric, scheme, answer.target)
+            for place, (answer, kind) in enumerate(zip(answers, kinds, strict=True))
+            if answer.output is not None and kind in metric.fits
         ]
         found = metric.batch(
             [answers[place].output or "" for place in places],
@@ -141,10 +144,6 @@ def _own_score(
     metric = metrics[marking.metric]
     value = metric.row(output, answer.target, **marking.options)
     return value if value is None or metric.higher_is_better else 1 - min(value, 1.0)
-
-
-def _fits(metric: TextMetric, scheme: Scheme, target: str) -> bool:
-    return scheme.shape.kind_of(target) in metric.fits
 
 
 def metric_kinds(

@@ -3,10 +3,8 @@
 It refuses to know what is trained; it is asked before anything heavy is imported.
 """
 
-import sys
-from collections.abc import Iterable
-
 from registry.training_options import Technique
+from registry.unneeded import hide
 
 QUANTISATION = ("bitsandbytes",)
 """What PEFT imports as soon as it makes a LoRA layer; only 4 bits need it."""
@@ -20,12 +18,6 @@ def hide_unneeded(technique: Technique) -> None:
     Call it before anything is imported, in a process that does nothing else. A library that was
     imported already stays.
     """
-    _hide(GENERATION)
+    hide(*GENERATION)
     if technique is not Technique.QLORA:
-        _hide(QUANTISATION)
-
-
-def _hide(names: Iterable[str]) -> None:
-    for name in names:
-        if name not in sys.modules:
-            sys.modules[name] = None  # type: ignore[assignment] # what the import system means by it
+        hide(*QUANTISATION)

@@ -4,7 +4,6 @@ It refuses to know synonyms.
 """
 
 import unicodedata
-from functools import lru_cache
 
 from evals.scorers.rowwise import RowMetric
 
@@ -27,10 +26,16 @@ def normalised(text: str) -> str:
     A text of nothing but punctuation stays as it is: there it is what counts.
     """
     folded = unicodedata.normalize("NFKC", text).casefold()
-    letters = "".join(map(_spaced, folded))
-    return " ".join(letters.split()) or folded.strip()
+    return " ".join(folded.translate(_SPACED).split()) or folded.strip()
 
 
-@lru_cache(maxsize=4096)  # texts are made of few letters, and their kinds are asked for often
-def _spaced(letter: str) -> str:
-    return " " if unicodedata.category(letter)[0] == "P" else letter
+class _Spaced(dict[int, str]):
+    """A space for punctuation and each other letter for itself, by code; asked for but once."""
+
+    def __missing__(self, code: int) -> str:
+        letter = chr(code)
+        self[code] = " " if unicodedata.category(letter)[0] == "P" else letter
+        return self[code]
+
+
+_SPACED = _Spaced()

@@ -21,8 +21,10 @@ from registry.inspection.examine import examine
 from registry.inspection.records import Report
 from registry.inspection.request import Answer, Refused, Request
 from registry.inspection.rowview import view_row
-from registry.inspection.tokenizing import hide_torch, load_tokenizer
+from registry.inspection.tokenizing import load_tokenizer
+from registry.memory import peak_kib
 from registry.rendering import BatchTokenizer
+from registry.unneeded import hide
 
 _POLITENESS = 10
 _LARGE_KIB = 400 * 1024
@@ -30,7 +32,7 @@ _LARGE_KIB = 400 * 1024
 
 def main() -> None:
     """Answer the requests on standard input."""
-    hide_torch()
+    hide("torch")  # tokenizers do without: it costs 330 MB and most of the time
     os.nice(_POLITENESS)  # requests are answered beside it
     channel = os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever a library prints is no answer
@@ -42,17 +44,8 @@ def main() -> None:
             signal.alarm(0)
             stream.write(reply + b"\n")
             stream.flush()
-            if _peak_kib() > _LARGE_KIB:
+            if peak_kib() > _LARGE_KIB:
                 return
-
-
-def _peak_kib() -> int:
-    """Return the most memory this program held.
-
-    `getrusage` would count the process it came from, before this program took its place.
-    """
-    lines = Path("/proc/self/status").read_text("ascii").splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
 
 
 def answer(request: Request) -> Answer | Refused:

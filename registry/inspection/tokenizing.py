@@ -3,7 +3,6 @@
 It refuses to fetch anything, and to import transformers before it is asked.
 """
 
-import sys
 from typing import cast
 
 from registry.errors import Unavailable
@@ -25,13 +24,3 @@ def load_tokenizer(base_model: str) -> BatchTokenizer:
         message = f"The tokenizer of '{base_model}' cannot be loaded here ({first_line})."
         raise Unavailable("tokenizer", message) from exc
     return cast("BatchTokenizer", found)
-
-
-def hide_torch() -> None:
-    """Let transformers believe that torch is not installed; call it before either is imported.
-
-    Tokenizers do without, and importing torch costs 330 MB and most of the time. Only for a
-    process that does nothing else.
-    """
-    if "torch" not in sys.modules:
-        sys.modules["torch"] = None  # type: ignore[assignment] # what the import system means by it

@@ -5,7 +5,6 @@ It refuses to ask a model: answers are words, some of them changed.
 
 import json
 import random
-import resource
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ from evals.bootstrap import RESAMPLES
 from evals.results import Material, conclude
 from evals.scoring import Answer, kinds_of, scheme_of, score
 from registry.chatdata import Row
+from registry.memory import peak_kib
 from registry.policy import Policy
 from registry.records import EvaluationRow, Record
 
@@ -24,6 +24,12 @@ ROWS = 10_000
 _WORDS = 12
 _CHANGED = {"base": 0.3, "adapter": 0.2}
 _MB = 1_000_000
+_CHILD = f"""
+from evals.unneeded import hide_unneeded
+hide_unneeded()  # as the evals process does
+from {__name__} import print_cost
+print_cost()
+"""
 
 
 class Cost(Record, frozen=True, kw_only=True):
@@ -44,9 +50,14 @@ class Cost(Record, frozen=True, kw_only=True):
 def measure() -> Cost:
     """Return what a fresh process needs."""
     done = subprocess.run(
-        [sys.executable, "-m", __name__], capture_output=True, text=True, check=True
+        [sys.executable, "-c", _CHILD], capture_output=True, text=True, check=True
     )
     return msgspec.json.decode(done.stdout.splitlines()[-1], type=Cost)
+
+
+def print_cost() -> None:
+    """Print what this process needs."""
+    print(json.dumps(msgspec.to_builtins(_cost())))  # noqa: T201 - the answer to the parent
 
 
 def _cost() -> Cost:
@@ -86,7 +97,7 @@ def _cost() -> Cost:
 
 
 def _peak_mb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / _MB
+    return peak_kib() * 1024 / _MB
 
 
 def _answered() -> tuple[dict[int, Row], dict[int, str], list[Answer]]:
@@ -112,7 +123,3 @@ def _answered() -> tuple[dict[int, Row], dict[int, str], list[Answer]]:
         for row, target in targets.items()
     ]
     return rows, targets, answers
-
-
-if __name__ == "__main__":
-    print(json.dumps(msgspec.to_builtins(_cost())))  # noqa: T201 - the answer to the parent

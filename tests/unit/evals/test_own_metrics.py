@@ -9,6 +9,7 @@ from evals import own_metrics
 from evals.metric_table import TEXT_METRICS
 from evals.scorers.rowwise import RowMetric
 from evals.scoring import Answer, metric_kinds, score
+from evals.unneeded import GROUP
 
 HERE = "tests.unit.evals.test_own_metrics"
 
@@ -65,7 +66,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> None:
         "exact_match": f"{HERE}:Politeness",
     }
     points = EntryPoints(
-        EntryPoint(name=name, value=value, group=own_metrics.GROUP) for name, value in named.items()
+        EntryPoint(name=name, value=value, group=GROUP) for name, value in named.items()
     )
     monkeypatch.setattr(own_metrics, "entry_points", lambda group: points.select(group=group))
 

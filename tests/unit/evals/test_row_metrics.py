@@ -1,9 +1,11 @@
 """Each metric of a row, by examples whose value is known."""
 
 import math
+import random
 from typing import Any
 
 import pytest
+from rouge_score.rouge_scorer import RougeScorer
 
 from evals.metric_table import TEXT_METRICS
 from evals.scorers.calibration import calibration_error, reliability
@@ -82,8 +84,18 @@ def test_options(
     assert BY_KEY[metric].row(answer, target, **options) == expected
 
 
+def test_rouge_l_is_what_its_authors_library_gives() -> None:
+    """Random words, few and many, score to the last bit as by `rouge_score`."""
+    draw = random.Random(7)  # noqa: S311 - no secret
+    scorer = RougeScorer(["rougeL"])
+    texts = [" ".join(draw.choices("abcdef", k=draw.randrange(20))) for _ in range(300)]
+    pairs = list(zip(texts, reversed(texts), strict=True))
+    expected = [scorer.score(target, answer)["rougeL"].fmeasure for answer, target in pairs]
+    assert [RougeL.row(answer, target) for answer, target in pairs] == expected
+
+
 def test_words_of_every_script_count() -> None:
-    """ROUGE-L sees Cyrillic words, which its library's own tokenizer drops."""
+    """ROUGE-L sees Cyrillic words, which `rouge_score` drops."""
     assert RougeL.row("кот сидит", "кот сидит") == 1
 
 
