@@ -4,8 +4,6 @@ The limit on a process's address space does it: it needs no root and harms nobod
 """
 
 import resource
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -30,15 +28,6 @@ ROWS = 45
 """40 to train on, two steps an epoch."""
 STEPS = {"n_epochs": 12, "batch_size": 20}
 TOTAL_STEPS = 24
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Write the base model of every test here."""
-    folder = tmp_path_factory.mktemp("base") / "nano"
-    command = [sys.executable, "-m", "tests.integration.nano_base", str(folder)]
-    subprocess.run(command, check=True, capture_output=True)
-    return folder
 
 
 @asynccontextmanager

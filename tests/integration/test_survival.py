@@ -7,8 +7,6 @@ the training has ended. What comes out is compared with an undisturbed run of th
 import asyncio
 import json
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -186,13 +184,10 @@ async def survivor(bench: TrainerBench, job_id: str) -> Survivor:
 
 
 @pytest.fixture(scope="module")
-def survivors(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Survivor]:
+def survivors(base: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Survivor]:
     """Return what became of each job."""
     torch.set_num_threads(1)
-    folder = tmp_path_factory.mktemp("survival")
-    command = [sys.executable, "-m", "tests.integration.nano_base", str(folder / "nano")]
-    subprocess.run(command, check=True, capture_output=True)
-    return asyncio.run(disturb(folder, folder / "nano"))
+    return asyncio.run(disturb(tmp_path_factory.mktemp("survival"), base))
 
 
 @pytest.mark.parametrize("kind", JOBS)
