@@ -87,12 +87,7 @@ class Watch:
 
     async def _due(self) -> list[DriftTarget]:
         every, now = self._schedule.every_seconds, self._clock()
-        computed = {
-            DriftTarget(
-                project=each.project, deployment=each.deployment, arm=each.arm, model=each.model
-            ): each.computed_at
-            for each in await self._store.drift.latest()
-        }
+        computed = await self._store.drift.computed()
         targets = await self._store.drift.targets()
         self._not_before = {
             target: self._not_before[target] for target in targets if target in self._not_before
