@@ -8,6 +8,9 @@ from enum import StrEnum
 from evals.intervals import Estimate
 from registry.records import Record
 
+ROUNDING = 1e-9
+"""What a measure may differ by for no reason but floating-point rounding."""
+
 
 class Standing(StrEnum):
     """Whether a limit holds."""
@@ -45,9 +48,9 @@ def upper_limit(name: str, what: str, measured: Estimate, limit: float) -> Condi
         sentence = f"{what} could not be measured; the policy allows at most {limit:g}."
         return Condition(name=name, standing=Standing.OPEN, sentence=sentence)
     figures = f"{mean:.4g} ({low:.4g} to {high:.4g}, n = {measured.n})"
-    if low > limit:
+    if low > limit + ROUNDING:
         standing, words = Standing.BROKEN, "more than"
-    elif high > limit:
+    elif high > limit + ROUNDING:
         standing, words = Standing.OPEN, "not surely at most"
     else:
         standing, words = Standing.HELD, "at most"

@@ -16,10 +16,10 @@ It refuses to know how differences were measured. The rule, in the order in whic
 
 A gain is adapter minus baseline, turned so that more is better, with its 1 - alpha interval; the
 baseline of each metric is the one that leaves the smaller gain among those that the policy says
-must be beaten. All conditions of `go` must hold
-together (an intersection–union test: Berger, Technometrics 24 (1982) 295,
-doi:10.1080/00401706.1982.10487790), so none needs a correction: without any real gain, `go` comes
-with a probability of about alpha / 2 at most. Loss is information, unless the policy names it.
+must be beaten. All conditions of `go` must hold together (an intersection–union test: Berger,
+Technometrics 24 (1982) 295, doi:10.1080/00401706.1982.10487790), so none needs a correction:
+without any real gain, `go` comes with a probability of about alpha / 2 at most. Loss is
+information, unless the policy names it.
 """
 
 from collections.abc import Mapping, Sequence

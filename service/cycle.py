@@ -34,10 +34,10 @@ class Cycle(RequestResponseCycle):
         named = [*self.default_headers, *fields]
         if _UNSAFE.search(b"".join([part for field in named for part in field])):
             raise RuntimeError("A header field has control characters.")
+        parts = [STATUS_LINE[status]]
         self.response_started = True
         self.waiting_for_100_continue = False
         self.chunked_encoding = status not in _BODILESS and self.scope["method"] != "HEAD"
-        parts = [STATUS_LINE[status]]
         for name, value in named:
             if name == b"content-length":
                 self.expected_content_length = int(value)

@@ -80,6 +80,9 @@ class ImpatientProtocol(HttpToolsProtocol):
             self._timer.cancel()
             self._timer = None
         self._unset_keepalive_if_required()  # uvicorn leaves it after a reset
+        if self._running is not None and not self._running.response_complete:
+            self._running.disconnected = True  # uvicorn tells the last of pipelined requests alone
+            self._running.message_event.set()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:

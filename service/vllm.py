@@ -15,6 +15,7 @@ from aiohttp import ClientResponse, ClientSession, ClientTimeout
 
 from registry.errors import EngineError, Interrupted, StoreAway, Unavailable, Unreachable
 from service.upstream.connection import Connection
+from service.upstream.lateness import again_if_late
 from service.upstream.pool import CONNECT_SECONDS, KEEPALIVE_SECONDS, ConnectionPool, PendingPost
 
 CONTROL_SECONDS = 120.0
@@ -94,10 +95,18 @@ class Generation:
 class Engine:
     """One vLLM server. `open` before the first call, `close` after the last."""
 
-    def __init__(self, base_url: str, key: str | None, *, deadline_seconds: float) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        key: str | None,
+        *,
+        deadline_seconds: float,
+        health_seconds: float = HEALTH_SECONDS,
+    ) -> None:
         self._base_url = base_url.rstrip("/")
         self._authorization = f"Bearer {key}" if key else None
         self._deadline_seconds = deadline_seconds
+        self._health_seconds = health_seconds
         self._pool = ConnectionPool(self._base_url, authorization=self._authorization)
         self._session: ClientSession | None = None
 
@@ -121,10 +130,13 @@ class Engine:
     async def is_healthy(self) -> bool:
         """Return whether the server answers and its engine is alive."""
         try:
-            async with self._call("GET", "/health", seconds=HEALTH_SECONDS) as response:
-                return response.status == _OK
+            return await again_if_late(self._looks_healthy, self._health_seconds, Unavailable)
         except Unavailable:
             return False
+
+    async def _looks_healthy(self) -> bool:
+        async with self._call("GET", "/health", seconds=self._health_seconds) as response:
+            return response.status == _OK
 
     async def loaded(self) -> dict[str, str]:
         """Return the adapters the engine knows: the path of each, by name.
@@ -133,7 +145,7 @@ class Engine:
             Unavailable: The engine does not answer.
             EngineError: It answered with an error.
         """
-        async with self._call("GET", "/v1/models", seconds=HEALTH_SECONDS) as response:
+        async with self._call("GET", "/v1/models", seconds=self._health_seconds) as response:
             cards = _decoded(await _accepted(response), _Cards).data
         return {card.id: card.root or "" for card in cards if card.parent is not None}
 
@@ -229,11 +241,18 @@ class Engine:
     async def _call(
         self, method: str, path: str, *, seconds: float, json: Mapping[str, Any] | None = None
     ) -> AsyncIterator[ClientResponse]:
-        deadline = ClientTimeout(total=seconds, sock_connect=min(seconds, CONNECT_SECONDS))
-        with _translated():
-            async with self._open_session.request(
+        session, connect_seconds = self._open_session, min(seconds, CONNECT_SECONDS)
+        deadline = ClientTimeout(total=seconds, sock_connect=connect_seconds)
+
+        async def ask() -> ClientResponse:
+            return await session.request(
                 method, self._base_url + path, json=json, timeout=deadline, allow_redirects=False
-            ) as response:
+            )
+
+        with _translated():
+            # Nothing was sent yet when that deadline comes.
+            late = aiohttp.ConnectionTimeoutError
+            async with await again_if_late(ask, connect_seconds, late) as response:
                 yield response
 
 

@@ -109,19 +109,7 @@ async def judge(
     options: dict[str, Any] | None = None,
 ) -> Evaluation:
     """Record a finished evaluation of a version, as the evals process would."""
-    evaluation = Evaluation(
-        id=f"eval-{uuid4().hex[:24]}",
-        project=version.project,
-        adapter=version.name,
-        heldout_file="file-heldout",
-        training_file=None,
-        policy={},
-        status=EvaluationStatus.QUEUED,
-        created_at=1_700_000_000,
-        options=options or {},
-    )
-    await store.evaluations.add(evaluation)
-    await store.evaluations.move(evaluation.id, EvaluationStatus.RUNNING)
+    evaluation = await _begin(store, version, options or {})
     return await store.evaluations.move(
         evaluation.id,
         EvaluationStatus.SUCCEEDED,
@@ -132,18 +120,7 @@ async def judge(
 
 async def refuse(store: Store, version: AdapterVersion) -> Evaluation:
     """Record an evaluation that ended without a verdict, as the evals process would."""
-    evaluation = Evaluation(
-        id=f"eval-{uuid4().hex[:24]}",
-        project=version.project,
-        adapter=version.name,
-        heldout_file="file-heldout",
-        training_file=None,
-        policy={},
-        status=EvaluationStatus.QUEUED,
-        created_at=1_700_000_000,
-    )
-    await store.evaluations.add(evaluation)
-    await store.evaluations.move(evaluation.id, EvaluationStatus.RUNNING)
+    evaluation = await _begin(store, version, {})
     return await store.evaluations.move(
         evaluation.id,
         EvaluationStatus.FAILED,
@@ -153,3 +130,19 @@ async def refuse(store: Store, version: AdapterVersion) -> Evaluation:
             "verdict": {"verdict": None, "refusal": "too_many_unscored"},
         },
     )
+
+
+async def _begin(store: Store, version: AdapterVersion, options: dict[str, Any]) -> Evaluation:
+    evaluation = Evaluation(
+        id=f"eval-{uuid4().hex[:24]}",
+        project=version.project,
+        adapter=version.name,
+        heldout_file="file-heldout",
+        training_file=None,
+        policy={},
+        status=EvaluationStatus.QUEUED,
+        created_at=1_700_000_000,
+        options=options,
+    )
+    await store.evaluations.add(evaluation)
+    return await store.evaluations.move(evaluation.id, EvaluationStatus.RUNNING)

@@ -36,6 +36,8 @@ class Pulse:
         self._pipe.close()
 
     def _beat(self) -> None:
+        if self._pipe.is_closing():  # the child has ended
+            return
         # A child that is frozen reads nothing: what it has not read yet is enough.
         if not self._pipe.transport.get_write_buffer_size():
             self._pipe.write(b".")

@@ -94,9 +94,11 @@ async def training_child(
     try:
         yield child
     finally:
-        await child.stop()
-        if pulse is not None:
-            pulse.stop()
+        try:
+            await child.stop()
+        finally:
+            if pulse is not None:
+                pulse.stop()
 
 
 def child_variables(settings: Settings) -> Mapping[str, str]:

@@ -85,7 +85,7 @@ def _keep_unpacked(base: Any) -> None:  # noqa: ANN401 - transformers ships no t
 
     On one with AVX-512 for bfloat16, bitsandbytes (0.50.2) packs them for inference as soon as the
     model is measured, for good: from then on no gradient passes through them, and the training
-    goes on without a word. Where a width is no multiple of 64 it fails instead.
+    goes on without a word. Where a width does not fit its blocks it fails instead.
     """
     for module in base.modules():
         if hasattr(module, _PACKS):

@@ -15,7 +15,7 @@ from anyio import to_thread
 from evals.drift.comparison import Floor, compare
 from evals.drift.gathering import Gathered, Sizes, gather
 from evals.drift.verdict import worst
-from registry.errors import GraftlineError
+from registry.errors import GraftlineError, Unavailable
 from registry.records import DriftReport, DriftTarget, FeatureDrift, Record
 from registry.store import Store
 
@@ -69,6 +69,8 @@ class Watch:
                 await self.step()
             except GraftlineError as exc:
                 logger.warning("drift is not watched: %s", exc)
+            except Exception:  # the edge of the loop: the exams beside it go on
+                logger.exception("drift is not watched")
             await asyncio.sleep(self._schedule.look_seconds)
 
     async def step(self) -> int:
@@ -85,12 +87,7 @@ class Watch:
 
     async def _due(self) -> list[DriftTarget]:
         every, now = self._schedule.every_seconds, self._clock()
-        computed = {
-            DriftTarget(
-                project=each.project, deployment=each.deployment, arm=each.arm, model=each.model
-            ): each.computed_at
-            for each in await self._store.drift.latest()
-        }
+        computed = await self._store.drift.computed()
         targets = await self._store.drift.targets()
         self._not_before = {
             target: self._not_before[target] for target in targets if target in self._not_before
@@ -108,7 +105,7 @@ class Watch:
             found = await gather(self._store, target, sizes, now=self._clock())
             features = await to_thread.run_sync(_compared, found, floor)
             await self._store.drift.save(_report(target, found, features, self._clock()))
-        except GraftlineError:
+        except Unavailable:
             raise
         except Exception:  # the edge of the loop: one target must not stop the next
             logger.exception("the drift of %s in %s was not computed", target.model, target)

@@ -17,7 +17,7 @@ from evals.findings.memorisation import Memorisation, find_memorisation
 from evals.findings.returns import Returns, find_returns
 from evals.findings.segments import Segment, find_segments
 from evals.intervals import Estimate
-from evals.limits import Condition, Standing
+from evals.limits import ROUNDING, Condition, Standing
 from registry.records import Record
 
 
@@ -121,13 +121,14 @@ def _limit_leakage(evidence: Evidence, found: Leakage | None) -> list[Condition]
         return []
     count, examined = len(found.leaks.exact), found.leaks.examined
     held = found.share <= limit
-    words = "as many as" if held else "more than"
+    most = f"{100 * limit:g} %"
+    words = f"; the policy allows {most}" if held else f", more than the policy allows ({most})"
     return [
         Condition(
             name="max_leaked_share",
             standing=Standing.HELD if held else Standing.OPEN,
-            sentence=f"{count} of {examined} examined rows stand in the training file, "
-            f"{words} the policy allows ({limit:.0%}){_without(found)}.",
+            sentence=f"{count} of {examined} examined rows stand in the training file{words}"
+            f"{_without(found)}.",
         )
     ]
 
@@ -199,7 +200,7 @@ def _paid(found: Returns) -> str:
 
 
 def _is_above_zero(found: Estimate) -> bool:
-    return found.low is not None and found.low > 0
+    return found.low is not None and found.low > ROUNDING
 
 
 def _told(found: Estimate) -> str:

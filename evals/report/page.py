@@ -25,6 +25,7 @@ _FILTERS: Mapping[str, Callable[..., Any]] = {
     "arm": arm_words,
     "metric": metric_words,
     "picture_title": pictures.title_of_differences,
+    "has_corpus": lambda arms: any("corpus_bleu" in arm for arm in arms.values()),
 }
 
 Json = Mapping[str, Any]

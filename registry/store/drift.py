@@ -165,6 +165,14 @@ class Drift:
         found = [to_record(row, DriftReport) for row in rows]
         return sorted(found, key=lambda each: (each.project, each.deployment, each.arm))
 
+    async def computed(self) -> dict[DriftTarget, float]:
+        """Return when each target that is still pointed at was compared last, in Unix time."""
+        named = [_REPORTS.c[name] for name in DriftTarget.__struct_fields__]
+        query = select(*named, _REPORTS.c.computed_at).where(_is_pointed_at())
+        async with self._database.read() as connection:
+            rows = (await connection.execute(query)).mappings().all()
+        return {to_record(row, DriftTarget): row["computed_at"] for row in rows}
+
     async def sweep(self) -> int:
         """Delete reports on what no deployment points at any more; return how many went."""
         async with self._database.write() as connection:

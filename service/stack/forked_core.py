@@ -5,6 +5,7 @@ CPU build starts that process from nothing, and it imports torch and vLLM a seco
 processor time of a start. On a GPU vLLM forks too.
 """
 
+import logging
 import multiprocessing
 import os
 import socket
@@ -20,14 +21,23 @@ _STARTER, _CHOICE = "vllm.v1.engine.utils", "get_mp_context"
 _DESCRIPTORS = Path("/proc/self/fd")
 _INTERNET = frozenset({socket.AF_INET, socket.AF_INET6})
 
+logger = logging.getLogger(__name__)
+
 
 def install() -> None:
-    """Let the server's process fork, if one thread computes in it."""
+    """Let the server's process fork, if one thread computes in it.
+
+    A vLLM that we do not know starts its engine as it always does.
+    """
     if sys.modules["torch"].get_num_threads() > 1:
         return
-    starter = import_module(_STARTER)
+    try:
+        starter = import_module(_STARTER)
+    except ImportError:
+        starter = None
     if not hasattr(starter, _CHOICE):
-        raise RuntimeError(f"{_STARTER} has no {_CHOICE}: this vLLM is not the one we know.")
+        logger.warning("%s has no %s: the engine starts without a fork", _STARTER, _CHOICE)
+        return
     setattr(starter, _CHOICE, forking)
 
 

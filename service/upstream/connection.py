@@ -185,7 +185,9 @@ class Connection(asyncio.Protocol):
         self.is_open = True
 
     def data_received(self, data: bytes) -> None:
-        """Parse what came."""
+        """Parse what came; nobody wants what comes after a cut."""
+        if not self.is_open:
+            return
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError:
@@ -195,7 +197,10 @@ class Connection(asyncio.Protocol):
         try:
             self._hand_on()
         except Exception as exc:  # noqa: BLE001 - the taker's own, which belongs to its task
+            self._take = None  # what follows would leave without what it failed at
             self._failure = exc
+            self._chunks.clear()
+            self.abort()
             self._wake()
 
     def connection_lost(self, exc: Exception | None) -> None:

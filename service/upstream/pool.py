@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from registry.errors import Interrupted, Unavailable, Unreachable
 from service.upstream.connection import Connection
+from service.upstream.lateness import again_if_late
 
 CONNECT_SECONDS = 2.0
 """Longest time to open a connection."""
@@ -18,8 +19,6 @@ KEEPALIVE_SECONDS = 3.0
 """Shorter than vLLM's own 5 seconds, so that we never write on a connection it is closing."""
 
 _FORGOTTEN_AT_ONCE = 8
-_LATE = 1.25
-"""Share of a deadline after which hearing of it was late."""
 
 
 class ConnectionPool:
@@ -128,7 +127,7 @@ class ConnectionPool:
         if self._is_closed:
             raise Unavailable("engine", "The service is stopping; try again.")
         try:
-            return await self._opened()
+            return await again_if_late(self._opened, self._connect_seconds)
         except (OSError, TimeoutError) as exc:
             message = "The engine (vLLM) cannot be reached; it may be starting. Try again."
             raise Unreachable("engine", message) from exc
@@ -136,24 +135,10 @@ class ConnectionPool:
     async def _opened(self) -> Connection:
         """Return a new connection.
 
-        A process that was held up hears of the time before it hears of the engine: a deadline that
-        is heard of late was our own pause, and is no reason to believe the engine silent and to
-        refuse whatever waits. So there is a second one.
-
         Raises:
             OSError: Nothing listens there.
             TimeoutError: It did not answer in time.
         """
-        clock = asyncio.get_running_loop().time
-        began = clock()
-        try:
-            return await self._opened_in_time()
-        except TimeoutError:
-            if clock() - began < _LATE * self._connect_seconds:
-                raise
-            return await self._opened_in_time()
-
-    async def _opened_in_time(self) -> Connection:
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(self._connect_seconds):
             _, connection = await loop.create_connection(

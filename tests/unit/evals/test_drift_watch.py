@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
+import pytest
 from sqlalchemy import update
 
 from evals.drift.gathering import Sizes
@@ -249,8 +250,9 @@ async def test_a_target_that_fails_does_not_stop_the_next(store: Store) -> None:
     assert await watch.step() == 2
 
 
-async def test_an_outage_is_waited_out(store: Store) -> None:
-    """The loop goes on when the database is away for a moment."""
+@pytest.mark.parametrize("failure", [Unavailable("database", "away"), LookupError("unforeseen")])
+async def test_a_failure_is_waited_out(store: Store, failure: Exception) -> None:
+    """The loop goes on, and with it the exams beside it."""
     await planted(store)
 
     class Away:
@@ -263,7 +265,7 @@ async def test_an_outage_is_waited_out(store: Store) -> None:
             """Fail the first time."""
             if not self.failures:
                 self.failures += 1
-                raise Unavailable("database", "away")
+                raise failure
             self.shown = reports
 
     display = Away()

@@ -125,6 +125,26 @@ async def test_reports_of_one_evaluation(
     assert document["results"] == json.loads(json.dumps(concluded[1].content))
 
 
+async def test_figures_of_a_whole_suite_are_on_the_page(
+    store: Store,
+    settings: Settings,
+    adapter: AdapterVersion,
+    concluded: tuple[Evaluation, Results],
+) -> None:
+    """BLEU of all rows together, by arm, and the adapter's differences in it."""
+    content = concluded[1].content
+    figures = {"low": 0.1234, "high": 0.5678, "n": 30, "method": "resampled"}
+    content["arms"]["adapter"]["corpus_bleu"] = figures | {"mean": 0.4321}
+    content["corpus_differences"] = [
+        {"metric": "corpus_bleu", "baseline": "base", "estimate": figures | {"mean": 0.2468}}
+    ]
+    written = await _written(store, settings, adapter, concluded)
+    page = written[ReportFormat.HTML].decode()
+    assert "corpus BLEU" in page
+    assert "0.432 [0.123, 0.568]" in page
+    assert "+0.247 [+0.123, +0.568]" in page
+
+
 async def test_a_refused_verdict_has_a_report(
     store: Store, settings: Settings, adapter: AdapterVersion
 ) -> None:

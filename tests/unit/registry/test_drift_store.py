@@ -172,6 +172,14 @@ async def test_a_report_takes_the_place_of_the_last(store: Store) -> None:
     assert [each.computed_at for each in await store.drift.latest()] == [2.0]
 
 
+async def test_when_each_target_was_compared_last(store: Store) -> None:
+    """Only of what a deployment points at still."""
+    await deploy(store)
+    await store.drift.save(report(computed_at=7.5))
+    await store.drift.save(report(arm=Arm.CANDIDATE, model="ft:gone"))
+    assert await store.drift.computed() == {TARGET: 7.5}
+
+
 async def test_reports_of_a_project_and_a_deployment(store: Store) -> None:
     """And those computed last, where only some are wanted."""
     await deploy(store)

@@ -255,3 +255,16 @@ async def test_pipelined_requests_are_answered_in_order_and_bounded(
     assert answer.count(b"HTTP/1.1 200 OK") == 20
     answer = await answer_to(service, whole * 500)
     assert answer.count(b"HTTP/1.1 200 OK") < 40
+
+
+async def test_a_client_that_leaves_pipelined_requests_frees_the_engine(
+    service: ServiceProcess, vllm: FakeVllm
+) -> None:
+    """The request that is answered is given up, though another one came after it."""
+    vllm.faults.endless_piece = "x" * 4000
+    asked, one = _asking(stream=True), await connect(service)
+    await _send(one, request(service.key, body=asked, length=len(asked)) * 2)
+    assert await asyncio.get_running_loop().sock_recv(one, 65536)
+    reset(one)
+    async with asyncio.timeout(PATIENCE_SECONDS), vllm.changed:
+        await vllm.changed.wait_for(lambda: vllm.aborted == 1)

@@ -282,6 +282,35 @@ async def test_a_taker_that_fails_fails_its_request() -> None:
             await answer.pour(take, drain)
 
 
+async def test_nothing_follows_a_piece_that_was_not_taken() -> None:
+    """Whoever failed at one piece is not given the next: a gap is worse than an end."""
+    taken: list[bytes] = []
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await server.request(reader)
+        writer.write(HEAD)
+        await reader.read()
+
+    def take(data: bytes) -> bool:
+        taken.append(data)
+        raise LookupError(data)
+
+    async def drain() -> None:
+        """Nothing is ever full."""
+
+    async with (
+        served(talk) as (server, pool),
+        pool.post("/s", b"{}", request_id="r", deadline_seconds=5) as answer,
+    ):
+        pouring = asyncio.ensure_future(answer.pour(take, drain))
+        await asyncio.sleep(0)
+        answer.data_received(b"3\r\none\r\n")
+        answer.data_received(b"3\r\ntwo\r\n")
+        with pytest.raises(LookupError, match="one"):
+            await pouring
+    assert taken == [b"one"]
+
+
 async def test_a_pause_of_our_own_is_not_the_engines_silence() -> None:
     """A process that was held up while it opened a connection still gets it."""
 

@@ -5,6 +5,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from multiprocessing.connection import Connection
+from types import ModuleType
 
 import pytest
 import torch
@@ -50,3 +51,22 @@ def test_several_threads_are_never_forked(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
     monkeypatch.setitem(sys.modules, "vllm.v1.engine.utils", None)  # an import would fail
     forked_core.install()
+
+
+def test_a_vllm_of_another_make_starts_as_it_always_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fork only saves time: where it cannot be chosen, nothing fails."""
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    other = ModuleType("vllm.v1.engine.utils")
+    monkeypatch.setitem(sys.modules, "vllm.v1.engine.utils", other)
+    forked_core.install()
+    assert not hasattr(other, "get_mp_context")
+
+
+def test_the_vllm_we_know_forks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its choice of a way to start processes is ours."""
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    known = ModuleType("vllm.v1.engine.utils")
+    monkeypatch.setattr(known, "get_mp_context", multiprocessing.get_context, raising=False)
+    monkeypatch.setitem(sys.modules, "vllm.v1.engine.utils", known)
+    forked_core.install()
+    assert known.get_mp_context is forked_core.forking
