@@ -38,7 +38,7 @@ ROWS = 44
 """39 to train on and 5 held out."""
 STEPS: dict[str, Any] = {"n_epochs": 12, "batch_size": 4}
 """120 steps."""
-JOBS = {kind: f"ftjob-{index:024x}" for index, kind in enumerate(("dpo", "continued", "qlora"), 1)}
+JOBS = {kind: f"ftjob-{index}" + "0" * 23 for index, kind in enumerate(("dpo", "continued", "qlora"), 1)}
 """A job of each kind: pairs; packed rows upon an earlier version; a quantised base model."""
 WEIGHTS = "adapter_model.safetensors"
 
@@ -174,7 +174,7 @@ async def disturb(folder: Path, base: Path) -> dict[str, Survivor]:
 async def survivor(bench: TrainerBench, job_id: str) -> Survivor:
     """Wait for a job's end, and train its plan undisturbed."""
     job = await bench.until_over(job_id=job_id)
-    assert job.status is JobStatus.SUCCEEDED, bench.log()
+    assert job.status is JobStatus.SUCCEEDED, f"{job.error}\n{bench.log()}"
     return Survivor(
         job=job,
         said=await bench.messages(job_id),
