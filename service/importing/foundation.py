@@ -9,9 +9,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
-
 from registry.errors import InvalidAdapter, Unavailable
 from registry.records import Record
 from service.importing.header import Tensor, read_header
@@ -53,14 +50,25 @@ def find_folder(base_model: str) -> Path:
         Unavailable: It is not on this machine.
     """
     folder = Path(base_model)
-    try:
-        if not folder.exists():
-            folder = Path(snapshot_download(base_model, local_files_only=True))
-    except (LocalEntryNotFoundError, HFValidationError) as exc:
-        raise _away(base_model) from exc
+    if not folder.exists():
+        folder = _cached(base_model)
     if not (folder / "config.json").exists():
         raise _away(base_model)
     return folder
+
+
+def _cached(base_model: str) -> Path:
+    # The hub's client and what it imports take megabytes, and only a model by name needs them.
+    from huggingface_hub import snapshot_download  # noqa: PLC0415 - see above
+    from huggingface_hub.errors import (  # noqa: PLC0415 - see above
+        HFValidationError,
+        LocalEntryNotFoundError,
+    )
+
+    try:
+        return Path(snapshot_download(base_model, local_files_only=True))
+    except (LocalEntryNotFoundError, HFValidationError) as exc:
+        raise _away(base_model) from exc
 
 
 def read_foundation(folder: Path, name: str) -> Foundation:

@@ -6,8 +6,6 @@ It refuses to know what the adapter was trained for: a change of any text is a c
 from collections.abc import Sequence
 from pathlib import Path
 
-from tokenizers import Tokenizer
-
 from registry.artifacts import ProbeRow
 
 TEXTS = (
@@ -42,6 +40,9 @@ def _tokenised(folder: Path) -> list[Sequence[int]]:
     path = folder / "tokenizer.json"
     if not path.exists():
         return []
+    # Tokenizers take 15 MB, and only an import needs them.
+    from tokenizers import Tokenizer  # noqa: PLC0415 - see above
+
     tokenizer = Tokenizer.from_file(str(path))
     return [tokenizer.encode(text).ids for text in TEXTS]
 
