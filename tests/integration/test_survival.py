@@ -38,7 +38,9 @@ ROWS = 44
 """39 to train on and 5 held out."""
 STEPS: dict[str, Any] = {"n_epochs": 12, "batch_size": 4}
 """120 steps."""
-JOBS = {kind: f"ftjob-{index}" + "0" * 23 for index, kind in enumerate(("dpo", "continued", "qlora"), 1)}
+JOBS = {
+    kind: f"ftjob-{index}" + "0" * 23 for index, kind in enumerate(("dpo", "continued", "qlora"), 1)
+}
 """A job of each kind: pairs; packed rows upon an earlier version; a quantised base model."""
 WEIGHTS = "adapter_model.safetensors"
 
