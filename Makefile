@@ -67,12 +67,12 @@ unit: $(READY) ## The fast tests: no real vLLM, no training
 	bash deploy/test-tools.sh
 	$(BIN)/python -m pytest $(FAST)
 
-# Five lanes, two at a time, the next as soon as one ends; every lane runs, whatever became of the
-# others, and what each said is printed whole when it ends. Those that wait for processes share the
-# cores with those that compute.
+# Five lanes, three at a time for two cores, because those with real processes wait for a third of
+# their time; the next as soon as one ends. Every lane runs, whatever became of the others, and what
+# each said is printed whole when it ends. The last is the one that uses every core by itself.
 test: $(READY) ## Everything: the checks, then every test, the real vLLM included
 	bash deploy/test-tools.sh
-	$(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync=target check test-stack test-processes test-engine unit
+	$(MAKE) --no-print-directory --keep-going --jobs=3 --output-sync=target check test-stack test-processes test-engine unit
 
 # Threads that wait for each other would wait for the other lane too.
 test-stack test-processes test-engine unit: export OMP_NUM_THREADS := 1
@@ -80,7 +80,7 @@ test-stack test-processes test-engine unit: export OMP_NUM_THREADS := 1
 test-stack: $(READY) # every test on the one real stack
 	$(BIN)/python -m pytest $(SLOW) -m "integration and stack"
 
-test-engine: $(READY) # every test on the one real vLLM
+test-engine: $(READY) # every test with a real vLLM and no more
 	$(BIN)/python -m pytest $(SLOW) -m "integration and engine"
 
 test-processes: $(READY) # every other test with real processes

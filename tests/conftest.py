@@ -26,7 +26,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)  # before pytest selects by markers
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what shares the real stack or the real vLLM, so that one lane has all of it."""
+    """Mark what needs the real stack, or the real vLLM and nothing else: each has a lane."""
     for item in items:
         used = getattr(item, "fixturenames", ())
         if "stack" in used:

@@ -8,8 +8,9 @@ from registry.unneeded import hide
 
 QUANTISATION = ("bitsandbytes",)
 """What PEFT imports as soon as it makes a LoRA layer; only 4 bits need it."""
-GENERATION = ("sklearn",)
-"""What transformers imports with its generation, for speculative decoding; nothing is generated."""
+OTHER_TASKS = ("sklearn", "scipy")
+"""What transformers imports with its generation, for speculative decoding, and with its losses, for
+the detection of objects; a training does neither."""
 
 
 def hide_unneeded(technique: Technique) -> None:
@@ -18,6 +19,6 @@ def hide_unneeded(technique: Technique) -> None:
     Call it before anything is imported, in a process that does nothing else. A library that was
     imported already stays.
     """
-    hide(*GENERATION)
+    hide(*OTHER_TASKS)
     if technique is not Technique.QLORA:
         hide(*QUANTISATION)

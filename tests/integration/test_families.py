@@ -8,7 +8,7 @@ from registry.lifecycle import AdapterStatus
 from registry.settings import Settings
 from tests.families.examination import examine
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow]
+pytestmark = [pytest.mark.integration, pytest.mark.engine, pytest.mark.slow]
 
 
 @pytest.mark.parametrize("family", ["phi3", "qwen3-moe"])

@@ -22,7 +22,7 @@ from tests.unit.trainer.bench import Run, pairs, sums
 from tests.vllm_server import VllmServer
 from trainer.publish import Publisher
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow]
+pytestmark = [pytest.mark.integration, pytest.mark.engine, pytest.mark.slow]
 
 ROWS = 24
 CONTEXT = 256

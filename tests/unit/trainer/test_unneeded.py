@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from registry.training_options import Technique
 from trainer.unneeded import hide_unneeded
 hide_unneeded(Technique(sys.argv[1]))
-print([name for name in ("bitsandbytes", "sklearn", "torch") if find_spec(name)])
+print([name for name in ("bitsandbytes", "scipy", "sklearn", "torch") if find_spec(name)])
 """
 
 
