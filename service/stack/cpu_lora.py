@@ -8,17 +8,15 @@ adapter's weights once for every token; here each adapter's tokens are multiplie
 mixtures of experts vLLM chooses, as soon as adapters are allowed, routines that only a GPU has.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from copy import copy
 from functools import wraps
 from importlib import import_module
 from typing import Any
 
-from service.stack import forked_core, lora_memory, remote_files
+from service.stack import cpu_lora_linear, forked_core, lora_memory, remote_files
+from service.stack.cpu_lora_linear import Tensor, by_slot, matrix
 from service.stack.preflight import has_cpu_engine
-
-Tensor = Any
-"""A torch.Tensor: torch itself is not imported, the tensors bring their methods along."""
 
 _OPS = "vllm.lora.ops.torch_ops.lora_ops"
 _USER = "vllm.lora.punica_wrapper.punica_cpu"
@@ -30,13 +28,14 @@ def install() -> None:
     """Put these routines in the place of vLLM's; vLLM calls it in each of its processes.
 
     It is the one entry of ours that vLLM knows: `lora_memory` and `remote_files` are installed from
-    here, on any build, and `forked_core` on the CPU's.
+    here, on any build, and `forked_core` and `cpu_lora_linear` on the CPU's.
     """
     lora_memory.install()
     remote_files.install()
     if not has_cpu_engine():
         return
     forked_core.install()
+    cpu_lora_linear.install()
     routines = {
         "bgmv_shrink": bgmv_shrink,
         "bgmv_expand": bgmv_expand,
@@ -82,9 +81,9 @@ def bgmv_shrink(
     """
     rank = weights.shape[-2]
     output[: indices.shape[0], :rank] = 0
-    for slot, rows in _by_slot(indices):
+    for slot, rows in by_slot(indices):
         chosen = inputs[rows].to(dtype=output.dtype)
-        output[rows, :rank] = scaling * (chosen @ _matrix(weights, slot).to(output.dtype).T)
+        output[rows, :rank] = scaling * (chosen @ matrix(weights, slot).to(output.dtype).T)
 
 
 def bgmv_expand(
@@ -120,22 +119,6 @@ def bgmv_expand_slice(
     columns = slice(slice_offset, slice_offset + slice_size)
     if not add_inputs:
         output[: indices.shape[0], columns] = 0
-    for slot, rows in _by_slot(indices):
-        matrix = _matrix(weights, slot)[:slice_size].to(output.dtype)
-        output[rows, columns] += inputs[rows].to(dtype=output.dtype) @ matrix.T
-
-
-def _by_slot(indices: Tensor) -> Iterator[tuple[int, Tensor | slice]]:
-    """Yield each slot that is used, and the rows of its tokens."""
-    slots = indices.unique().tolist()
-    if len(slots) == 1 and slots[0] >= 0:
-        yield slots[0], slice(0, indices.shape[0])
-        return
-    for slot in slots:
-        if slot >= 0:
-            yield slot, (indices == slot).nonzero().squeeze(1)
-
-
-def _matrix(weights: Tensor, slot: int) -> Tensor:
-    matrix = weights[slot]
-    return matrix.squeeze(0) if matrix.dim() == 3 else matrix
+    for slot, rows in by_slot(indices):
+        outer = matrix(weights, slot)[:slice_size].to(output.dtype).T
+        output[rows, columns] += inputs[rows].to(dtype=output.dtype) @ outer
