@@ -31,7 +31,12 @@ class Place(Record, frozen=True, kw_only=True):
 
 
 def places_of(suites: Sequence[Suite], schemes: Mapping[str, Scheme]) -> list[Place]:
-    """Return every place of the suites, in the order of asking."""
+    """Return every place of the suites, in the order of asking: one arm after another.
+
+    So the requests that are in flight together are one model's, with one kind of prompt: the engine
+    takes their common prefix from its cache, applies an adapter to a whole step or not at all, and
+    has no need to exchange adapters where there are more of them than fit.
+    """
     return [
         Place(
             suite=suite.name,
@@ -40,6 +45,6 @@ def places_of(suites: Sequence[Suite], schemes: Mapping[str, Scheme]) -> list[Pl
             wants_confidence=asks_confidence(schemes[suite.name]),
         )
         for suite in suites
-        for entry in suite.entries
         for arm in suite.arms
+        for entry in suite.entries
     ]

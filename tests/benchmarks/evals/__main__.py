@@ -6,6 +6,7 @@ It refuses to judge models: the adapters have random weights.
 import asyncio
 import os
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -32,7 +33,9 @@ class Figures(Record, frozen=True, kw_only=True):
     mine: list[ours.Run]
     """Base and adapter, with losses, scores and verdict; one run a turn."""
     theirs: list[float]
-    """Seconds of lm-eval for base and adapter together; one a turn."""
+    """Seconds of lm-eval for base and adapter together, answers alone; one a turn."""
+    theirs_whole: list[float]
+    """The same with the log-probability of the targets, which our exam measures too."""
     first: ours.Run
     """An adapter with its base arms."""
     second: ours.Run
@@ -71,12 +74,14 @@ async def _measured(
     shown = material.write(folder / "shown.jsonl", material.rows(rows + 200)[rows:])
     mine: list[ours.Run] = []
     theirs: list[float] = []
+    theirs_whole: list[float] = []
     async with serving(folder, engine_url=engine_url, request_deadline_seconds=300.0) as running:
         for seed, name in enumerate(ADAPTERS):
             await ours.publish(running, name, seed)
         heldout = await ours.upload(running, many)
         for _ in range(turns):
-            theirs.append(await _theirs(folder, running, many))
+            theirs.append(await _theirs(folder, running, many, [peer.ANSWERS]))
+            theirs_whole.append(await _theirs(folder, running, many, [peer.ANSWERS, peer.TARGETS]))
             mine.append(await _pair(folder, running, heldout, rows))
         small, training = await ours.upload(running, few), await ours.upload(running, shown)
         first, second = [
@@ -90,7 +95,7 @@ async def _measured(
             )
             for name in ADAPTERS
         ]
-    return Figures(mine=mine, theirs=theirs, first=first, second=second)
+    return Figures(mine=mine, theirs=theirs, theirs_whole=theirs_whole, first=first, second=second)
 
 
 async def _pair(folder: Path, running: Serving, heldout: str, rows: int) -> ours.Run:
@@ -106,7 +111,7 @@ async def _pair(folder: Path, running: Serving, heldout: str, rows: int) -> ours
     )
 
 
-async def _theirs(folder: Path, running: Serving, rows: Path) -> float:
+async def _theirs(folder: Path, running: Serving, rows: Path, tasks: Sequence[str]) -> float:
     """Return the seconds of lm-eval's runs for the base model and the adapter."""
     key = running.settings.admin_key_file.read_text().strip()
     return sum(
@@ -119,6 +124,7 @@ async def _theirs(folder: Path, running: Serving, rows: Path) -> float:
                 model=model,
                 tokens=material.answer_tokens(),
                 concurrency=CONCURRENCY,
+                tasks=tasks,
             )
             for model in ("tiny-base", ADAPTERS[0])
         ]
@@ -126,24 +132,26 @@ async def _theirs(folder: Path, running: Serving, rows: Path) -> float:
 
 
 def _page(found: Figures, sums: statistics.Cost, rows: int, cache_rows: int, load: float) -> str:
-    mine = min(run.seconds for run in found.mine)
-    theirs = min(found.theirs)
+    best = min(found.mine, key=lambda run: run.seconds)
+    mine, theirs, whole = best.seconds, min(found.theirs), min(found.theirs_whole)
     part = found.second.seconds / found.first.seconds
     told = (
         f"{machine.today()}. The real service over the real vLLM with the tiny base model; "
         f"adapters of random weights; {rows:,} rows of {material.PROMPT_WORDS} words, answers of "
         f"at most {material.answer_tokens()} tokens, temperature 0, {CONCURRENCY} requests in "
         f"flight for both; the best of {len(found.mine)} runs of each, in alternation. Times are "
-        "from the start of a process to its result. Processes that wanted a core when it began: "
+        f"from the start of a process to its result; ours asked the first question after "
+        f"{mine - best.asking_seconds:.1f} s. Processes that wanted a core when it began: "
         f"{load:.1f}. The statistics draw {statistics.RESAMPLES:,} resamples."
     )
     table = [
         ("lm-eval, base and adapter: generation, exact match", theirs, "–", ""),
+        ("lm-eval, the same and the targets' log-probabilities", whole, "–", ""),
         (
             "Graftline, base and adapter: generation, losses, every metric, verdict, report",
             mine,
             f"≤ {_MOST_OF_PEER} × lm-eval",
-            f"{mine / theirs:.2f} ×",
+            f"{mine / theirs:.2f} × (like for like {mine / whole:.2f} ×)",
         ),
         (
             f"the first adapter on {cache_rows} rows: base, few-shot, adapter",

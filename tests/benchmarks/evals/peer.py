@@ -6,20 +6,27 @@ It refuses to know what is compared with it.
 import asyncio
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from registry.settings import Settings, child_environment, embedded_base
 
 FOLDER = Path("build") / "lm-eval"
-_TASK = """\
-task: bench_rows
+ANSWERS, TARGETS = "bench_answers", "bench_targets"
+"""Tasks: answers, right where they are the target's words; the target's log-probability."""
+_ROWS = """\
+task: {task}
 dataset_path: json
 dataset_kwargs:
   data_files: {{"test": "{rows}"}}
 test_split: test
-output_type: generate_until
 doc_to_text: "{{{{prompt}}}}"
 doc_to_target: "{{{{completion}}}}"
+target_delimiter: ""
+"""
+_HOW = {
+    ANSWERS: """\
+output_type: generate_until
 generation_kwargs:
   until: ["<|never said|>"]
   max_gen_toks: {tokens}
@@ -28,11 +35,27 @@ metric_list:
   - metric: exact_match
     aggregation: mean
     higher_is_better: true
-"""
+""",
+    TARGETS: """\
+output_type: loglikelihood
+metric_list:
+  - metric: perplexity
+    aggregation: perplexity
+    higher_is_better: false
+""",
+}
 
 
 async def evaluate(
-    folder: Path, rows: Path, *, url: str, key: str, model: str, tokens: int, concurrency: int
+    folder: Path,
+    rows: Path,
+    *,
+    url: str,
+    key: str,
+    model: str,
+    tokens: int,
+    concurrency: int,
+    tasks: Sequence[str] = (ANSWERS,),
 ) -> float:
     """Return the seconds of one run, from the start of the process to its end.
 
@@ -44,10 +67,13 @@ async def evaluate(
         model: Who is asked.
         tokens: Most tokens of an answer.
         concurrency: Requests in flight.
+        tasks: What is asked, one after another.
     """
-    tasks = folder / "tasks"
-    tasks.mkdir(exist_ok=True)
-    (tasks / "rows.yaml").write_text(_TASK.format(rows=rows, tokens=tokens))
+    place = folder / "tasks"
+    place.mkdir(exist_ok=True)
+    for task, how in _HOW.items():
+        text = _ROWS + how
+        (place / f"{task}.yaml").write_text(text.format(task=task, rows=rows, tokens=tokens))
     arguments = {
         "model": model,
         "base_url": f"{url}/v1/completions",
@@ -62,9 +88,9 @@ async def evaluate(
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
-            *("-m", "lm_eval", "--model", "local-completions", "--tasks", "bench_rows"),
+            *("-m", "lm_eval", "--model", "local-completions", "--tasks", ",".join(tasks)),
             *("--model_args", ",".join(f"{name}={value}" for name, value in arguments.items())),
-            *("--include_path", str(tasks), "--output_path", str(folder / "out")),
+            *("--include_path", str(place), "--output_path", str(folder / "out")),
             env={
                 **child_environment(Settings()),
                 "PYTHONPATH": str(FOLDER.absolute()),
