@@ -39,6 +39,7 @@ PURE := registry/chatdata.py registry/lifecycle.py \
 FAST := -m "not integration" -n 2 --dist loadfile --ignore=tests/integration
 # Where the other tests are; nothing else is imported for them.
 SLOW := tests/contract tests/integration
+SLOWEST := --durations=12 --durations-min=10
 
 .PHONY: help install demo up check test test-stack test-processes test-engine unit coverage families bench-serving bench-engine bench-swaps bench-training bench-data bench-methods trackers bench-evals object-stores bench-drift clean
 
@@ -67,24 +68,24 @@ unit: $(READY) ## The fast tests: no real vLLM, no training
 	bash deploy/test-tools.sh
 	$(BIN)/python -m pytest $(FAST)
 
-# Five lanes, three at a time for two cores, because those with real processes wait for a third of
+# Five lanes, four at a time for two cores, because those with real processes wait for a third of
 # their time; the next as soon as one ends. Every lane runs, whatever became of the others, and what
 # each said is printed whole when it ends. The last is the one that uses every core by itself.
 test: $(READY) ## Everything: the checks, then every test, the real vLLM included
 	bash deploy/test-tools.sh
-	$(MAKE) --no-print-directory --keep-going --jobs=3 --output-sync=target check test-stack test-processes test-engine unit
+	$(MAKE) --no-print-directory --keep-going --jobs=4 --output-sync=target check test-stack test-processes test-engine unit
 
 # Threads that wait for each other would wait for the other lane too.
 test-stack test-processes test-engine unit: export OMP_NUM_THREADS := 1
 
 test-stack: $(READY) # every test on the one real stack
-	$(BIN)/python -m pytest $(SLOW) -m "integration and stack"
+	$(BIN)/python -m pytest $(SLOW) -m "integration and stack" $(SLOWEST)
 
 test-engine: $(READY) # every test with a real vLLM and no more
-	$(BIN)/python -m pytest $(SLOW) -m "integration and engine"
+	$(BIN)/python -m pytest $(SLOW) -m "integration and engine" $(SLOWEST)
 
 test-processes: $(READY) # every other test with real processes
-	$(BIN)/python -m pytest $(SLOW) -m "integration and not stack and not engine"
+	$(BIN)/python -m pytest $(SLOW) -m "integration and not stack and not engine" -n 2 --dist loadfile $(SLOWEST)
 
 # Apart from `test`: on Python 3.11 watching every line took 110 of the fast tests 2.5 times the
 # processor time.
