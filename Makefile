@@ -85,7 +85,7 @@ test-engine: $(READY) # every test with a real vLLM and no more
 	$(BIN)/python -m pytest $(SLOW) -m "integration and engine" $(SLOWEST)
 
 test-processes: $(READY) # every other test with real processes
-	$(BIN)/python -m pytest $(SLOW) -m "integration and not stack and not engine" -n 2 --dist loadfile $(SLOWEST)
+	$(BIN)/python -m pytest $(SLOW) -m "integration and not stack and not engine" $(SLOWEST)
 
 # Apart from `test`: on Python 3.11 watching every line took 110 of the fast tests 2.5 times the
 # processor time.
