@@ -39,6 +39,7 @@ PURE := registry/chatdata.py registry/lifecycle.py \
 FAST := -m "not integration" -n 2 --dist loadfile --ignore=tests/integration
 # Where the other tests are; nothing else is imported for them.
 SLOW := tests/contract tests/integration
+# What each of those lanes says at its end of its longest tests.
 SLOWEST := --durations=12 --durations-min=10
 
 .PHONY: help install demo up check test test-stack test-processes test-engine unit coverage families bench-serving bench-engine bench-swaps bench-training bench-data bench-methods trackers bench-evals object-stores bench-drift clean
@@ -68,12 +69,12 @@ unit: $(READY) ## The fast tests: no real vLLM, no training
 	bash deploy/test-tools.sh
 	$(BIN)/python -m pytest $(FAST)
 
-# Five lanes, four at a time for two cores, because those with real processes wait for a third of
-# their time; the next as soon as one ends. Every lane runs, whatever became of the others, and what
-# each said is printed whole when it ends. The last is the one that uses every core by itself.
+# Five lanes, two at a time, the next as soon as one ends; every lane runs, whatever became of the
+# others, and what each said is printed whole when it ends. Those that wait for processes share the
+# cores with those that compute. The last is the one that uses every core by itself.
 test: $(READY) ## Everything: the checks, then every test, the real vLLM included
 	bash deploy/test-tools.sh
-	$(MAKE) --no-print-directory --keep-going --jobs=4 --output-sync=target check test-stack test-processes test-engine unit
+	$(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync=target check test-stack test-processes test-engine unit
 
 # Threads that wait for each other would wait for the other lane too.
 test-stack test-processes test-engine unit: export OMP_NUM_THREADS := 1

@@ -36,6 +36,7 @@ def install() -> None:
         return
     forked_core.install()
     cpu_lora_linear.install()
+    # For every other way into vLLM's: logits, embeddings, layers split over several processes.
     routines = {
         "bgmv_shrink": bgmv_shrink,
         "bgmv_expand": bgmv_expand,
