@@ -18,6 +18,7 @@ from evals.scorers.normalised_match import normalised
 from evals.scorers.perplexity import perplexity
 from evals.scoring import CONFIDENCE, PROMPT_TOKENS
 from evals.shapes import RowKind, Shape
+from registry.evaluation_options import LOSS
 from registry.policy import Policy
 from registry.records import EvaluationRow
 
@@ -41,7 +42,7 @@ def aggregates(
         clusters: The cluster of each row.
     """
     found: dict[str, Any] = {}
-    loss = metrics.get("loss")
+    loss = metrics.get(LOSS)
     if loss is not None and loss.mean is not None:
         found["perplexity"] = _perplexity(loss)
     tokens = [a.scores[PROMPT_TOKENS] for a in answers if PROMPT_TOKENS in a.scores]

@@ -137,7 +137,7 @@ class Asker:
         met: set[tuple[str, str, int]] = set()
         for place in [place for place in places if recall.covers(place.arm)][:_MEETINGS]:
             ready = prepared(place, put)
-            heard = await self._heard(ready)
+            heard = await self._heard(ready, measures=True)
             await scribe.put(_noted(ready, heard, recall))
             met.add(place.key)
             if ready.question is not None and isinstance(heard.measured, Measured):
@@ -148,19 +148,23 @@ class Asker:
     async def _ask_some(self, desk: Desk, recall: Recall | None, scribe: Scribe) -> None:
         """Work on the places that no other asker took."""
         while (ready := await desk.next()) is not None:
-            await scribe.put(_noted(ready, await self._heard(ready), recall))
+            heard = await self._heard(ready, measures=ready.place.wants_loss)
+            await scribe.put(_noted(ready, heard, recall))
 
-    async def _heard(self, ready: Ready) -> _Heard:
-        """Get text and log-probabilities side by side, where they are not known."""
+    async def _heard(self, ready: Ready, *, measures: bool) -> _Heard:
+        """Get text and, where wanted, log-probabilities side by side, where they are not known."""
         if ready.question is None:
             return _Heard(said=None, measured=None)
         said, measured = ready.reply, ready.measured
+        if not measures:
+            text = await _or_refusal(self._client.answer, ready.question, said)
+            return _Heard(said=text, measured=None)
         if said is not None and measured is not None:
             return _Heard(said=said, measured=measured)
         async with asyncio.TaskGroup() as both:
-            text = both.create_task(_or_refusal(self._client.answer, ready.question, said))
+            answer = both.create_task(_or_refusal(self._client.answer, ready.question, said))
             figures = both.create_task(_or_refusal(self._client.measure, ready.question, measured))
-        return _Heard(said=text.result(), measured=figures.result())
+        return _Heard(said=answer.result(), measured=figures.result())
 
     def _question(self, place: Place, prompts: Prompts) -> Question:
         arm, row = place.arm, place.entry.row
@@ -202,7 +206,7 @@ def _noted(ready: Ready, heard: _Heard, recall: Recall | None) -> Noted:
         target=asked.target,
         output=reply.text,
         confidence=reply.confidence,
-        logprobs=measured.logprobs if isinstance(measured, Measured) else None,
+        logprobs=measured.logprobs if place.wants_loss and isinstance(measured, Measured) else None,
         prompt_tokens=asked.target_start,
         error="; ".join(dict.fromkeys(refusals)) or None,
     )
@@ -212,7 +216,7 @@ def _noted(ready: Ready, heard: _Heard, recall: Recall | None) -> Noted:
             keep += recall.to_keep(generation(asked), reply)
         if ready.measured is None and isinstance(measured, Measured):
             keep += recall.to_keep(measurement(asked), measured)
-    is_known = ready.reply is not None and ready.measured is not None
+    is_known = ready.reply is not None and (ready.measured is not None or not place.wants_loss)
     return Noted(answer=answer, keep=keep, from_cache=is_known)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from evals.compare import MetricKind
 from evals.suites.choice import best_count
 from evals.suites.suite import Suite
+from registry.evaluation_options import LOSS
 from registry.records import EvaluationRow, Record
 
 
@@ -35,6 +36,7 @@ def chosen_counts(
         primary_metric: The metric that decides; exact match where it does not apply.
     """
     metric = primary_metric if primary_metric in kinds else "exact_match"
+    of_equals = "by the lower loss" if LOSS in kinds else "the fewer"
     found = [answer for answer in answers if answer.suite == trial.name]
     counts: dict[str, int] = {}
     notes = []
@@ -43,7 +45,7 @@ def chosen_counts(
         scores = {count: _values(found, arm, metric) for count, arm in tried.items()}
         best = best_count(
             scores,
-            {count: _values(found, arm, "loss") for count, arm in tried.items()},
+            {count: _values(found, arm, LOSS) for count, arm in tried.items()},
             higher_is_better=kinds[metric].higher_is_better,
         )
         if best is not None:
@@ -51,7 +53,7 @@ def chosen_counts(
             means = ", ".join(f"{n}: {sum(s) / len(s):.3g}" for n, s in scores.items() if s)
             notes.append(
                 f"{name} has {best} examples, chosen on {len(trial.entries)} training rows "
-                f"by {metric} ({means}), of equals by the lower loss."
+                f"by {metric} ({means}), of equals {of_equals}."
             )
     return Choice(counts=counts, notes=notes)
 

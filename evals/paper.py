@@ -18,7 +18,13 @@ from evals.suites.heldout import Exam, read_exam
 from evals.suites.suite import Suite
 from registry.blobs import Blobs
 from registry.errors import Invalid, InvalidData, NotFound
-from registry.evaluation_options import BuiltInSuite, EvaluationOptions, PromptArm, read_options
+from registry.evaluation_options import (
+    BuiltInSuite,
+    EvaluationOptions,
+    PromptArm,
+    check_measured,
+    read_options,
+)
 from registry.formats.reading import read_rows
 from registry.policy import Policy, resolve_policy
 from registry.records import AdapterVersion, Evaluation, Record
@@ -70,6 +76,7 @@ async def set_paper(
         NotFound: A file is gone.
     """
     policy, options = resolve_policy(evaluation.policy), read_options(evaluation.options)
+    check_measured(options, policy)
     exam = await _read(
         blobs, evaluation.heldout_file, lambda path: _exam(path, policy.max_rows, policy.seed)
     )
@@ -208,6 +215,8 @@ def _notes(
     if BuiltInSuite.TRAINING in options.suites and not source.suite:
         why = source.absence or "all of them are held out too"
         yield f"The training rows are not examined: {why}."
+    if not options.measure_loss:
+        yield "The losses are not measured, as the request has it."
     titles = {PromptArm.FEW_SHOT: "few-shot arm", PromptArm.NEAREST: "arm with similar examples"}
     for name, why in absent.items():
         yield f"There is no {titles[name]}: {why}."

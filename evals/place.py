@@ -23,6 +23,8 @@ class Place(Record, frozen=True, kw_only=True):
     """The row."""
     wants_confidence: bool
     """Whether the model is asked how sure it is."""
+    wants_loss: bool
+    """Whether the model is asked how likely it holds the right answer."""
 
     @property
     def key(self) -> tuple[str, str, int]:
@@ -43,6 +45,7 @@ def places_of(suites: Sequence[Suite], schemes: Mapping[str, Scheme]) -> list[Pl
             arm=arm,
             entry=entry,
             wants_confidence=asks_confidence(schemes[suite.name]),
+            wants_loss=schemes[suite.name].has_loss,
         )
         for suite in suites
         for arm in suite.arms

@@ -251,6 +251,7 @@ def _schemes(paper: Paper, targets: Mapping[str, dict[int, str]]) -> dict[str, S
             {entry.number: entry.row for entry in suite.entries},
             targets[suite.name],
             by_row=suite.is_marked_by_row,
+            has_loss=paper.options.measure_loss,
         )
         for suite in suites
     }

@@ -17,6 +17,7 @@ from evals.scorers.normalised_match import NormalisedMatch
 from evals.scorers.refusal import Refusal
 from evals.shapes import RowKind, Shape, shape_of
 from registry.chatdata import Row
+from registry.evaluation_options import LOSS
 from registry.records import Record
 
 SCORE = "score"
@@ -57,19 +58,28 @@ class Scheme(Record, frozen=True, kw_only=True):
     """What its targets are."""
     markings: dict[int, Marking] | None = None
     """The rows' own metrics by number, where the suite's rows may name them."""
+    has_loss: bool = True
+    """Whether the loss on the targets is measured."""
 
 
-def scheme_of(rows: Mapping[int, Row], targets: Mapping[int, str], *, by_row: bool) -> Scheme:
+def scheme_of(
+    rows: Mapping[int, Row],
+    targets: Mapping[int, str],
+    *,
+    by_row: bool,
+    has_loss: bool = True,
+) -> Scheme:
     """Return how a suite is scored.
 
     Args:
         rows: Its rows, by number.
         targets: Their right answers.
         by_row: Whether a row may name its metric.
+        has_loss: Whether the loss on the targets is measured.
     """
     marked = {number: marking_of(row) for number, row in rows.items()} if by_row else {}
     said = {number: marking for number, marking in marked.items() if marking is not None}
-    return Scheme(shape=shape_of(targets.values()), markings=said or None)
+    return Scheme(shape=shape_of(targets.values()), markings=said or None, has_loss=has_loss)
 
 
 def score(
@@ -115,7 +125,7 @@ def _more(answer: Answer, scheme: Scheme, metrics: Mapping[str, TextMetric]) -> 
     """Return the scores that need more than the text: loss, calibration, the row's own metric."""
     found: dict[str, float] = {}
     if answer.logprobs:
-        found["loss"] = Loss.row(answer.logprobs)
+        found[LOSS] = Loss.row(answer.logprobs)
     if answer.prompt_tokens is not None:
         found[PROMPT_TOKENS] = answer.prompt_tokens
     if answer.output is None:
@@ -158,8 +168,9 @@ def kinds_of(scheme: Scheme, metrics: Sequence[TextMetric] = TEXT_METRICS) -> di
     shape = scheme.shape
     of_kind = dict.fromkeys(RowKind, 0) | {shape.other: shape.rows - shape.json_rows}
     of_kind[RowKind.JSON] = shape.json_rows
+    loss = {LOSS: _loss_kind(shape.rows)} if scheme.has_loss else {}
     if scheme.markings is not None:
-        return {SCORE: _score_kind(scheme), "loss": _loss_kind(shape.rows)}
+        return {SCORE: _score_kind(scheme)} | loss
     kinds: dict[str, MetricKind] = {}
     for metric in metrics:
         rows = sum(of_kind[kind] for kind in metric.fits)
@@ -167,7 +178,7 @@ def kinds_of(scheme: Scheme, metrics: Sequence[TextMetric] = TEXT_METRICS) -> di
             kinds[metric.key] = _kind(metric, rows)
     how = _comparison(shape.rows, shape.json_rows)
     exact = msgspec.structs.replace(kinds.pop("exact_match"), comparison=how)
-    kinds = {"exact_match": exact, "loss": _loss_kind(shape.rows), **kinds}
+    kinds = {"exact_match": exact, **loss, **kinds}
     if asks_confidence(scheme):
         kinds["brier"] = _brier_kind(of_kind[RowKind.LABEL])
     return kinds

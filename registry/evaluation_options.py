@@ -9,8 +9,11 @@ from typing import Any
 import msgspec
 
 from registry.errors import Invalid
+from registry.policy import Policy
 from registry.records.record import Record
 
+LOSS = "loss"
+"""The metric that asks for more than an answer."""
 MAX_MODELS = 4
 """Most further models in one evaluation."""
 MAX_SUITE_FILES = 8
@@ -98,6 +101,9 @@ class EvaluationOptions(Record, frozen=True, kw_only=True, forbid_unknown_fields
     """Ids of files with suites of the user's own."""
     max_training_rows: int = 50
     """Most rows of the `training` suite; never more than held-out rows are asked."""
+    measure_loss: bool = True
+    """Whether each model is also asked how likely it holds the right answers: a request more for
+    each answer."""
     judge: JudgeOptions | None = None
     """The judge; none by default."""
     use_cache: bool = True
@@ -129,6 +135,26 @@ def read_options(requested: dict[str, Any]) -> EvaluationOptions:
     if options.judge is not None:
         _check_judge(options.judge)
     return options
+
+
+def check_measured(options: EvaluationOptions, policy: Policy) -> None:
+    """Check that an evaluation measures what its policy decides by.
+
+    Raises:
+        Invalid: The policy needs the losses, which the options leave out.
+    """
+    if options.measure_loss:
+        return
+    is_limited = policy.max_behaviour_divergence is not None
+    needs = {
+        "primary_metric": policy.primary_metric == LOSS,
+        "guardrails": LOSS in policy.guardrails,
+        "max_behaviour_divergence": is_limited and BuiltInSuite.BEHAVIOUR in options.suites,
+    }
+    for field, is_needed in needs.items():
+        if is_needed:
+            message = f"The policy's '{field}' needs the losses; leave 'measure_loss' out."
+            raise Invalid(message, "measure_loss")
 
 
 def _check_list(name: str, values: list[Any], most: int) -> None:

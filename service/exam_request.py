@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 
 from registry.errors import Invalid, NotFound
-from registry.evaluation_options import EvaluationOptions, read_options
+from registry.evaluation_options import EvaluationOptions, check_measured, read_options
+from registry.policy import Policy
 from registry.records import AdapterVersion, Purpose
 from registry.settings import Settings
 from registry.store import Store
@@ -23,6 +24,7 @@ _OPTIONS = (
     "suites",
     "suite_files",
     "max_training_rows",
+    "measure_loss",
     "judge",
     "use_cache",
     "decides",
@@ -30,17 +32,23 @@ _OPTIONS = (
 
 
 async def options_of(
-    store: Store, settings: Settings, data: CreateEvaluation, version: AdapterVersion
+    store: Store,
+    settings: Settings,
+    data: CreateEvaluation,
+    version: AdapterVersion,
+    policy: Policy,
 ) -> dict[str, Any]:
     """Return what an evaluation asks beyond the held-out rows, whole and checked.
 
     Raises:
-        Invalid: A field is at fault, or names something that the project does not have.
+        Invalid: A field is at fault, names something that the project does not have, or leaves out
+            what the policy decides by.
         Conflict: A model cannot serve.
     """
     chosen = {name: getattr(data, name) for name in _OPTIONS}
     requested = {name: value for name, value in chosen.items() if value is not None}
     options, base_name = read_options(msgspec.to_builtins(requested)), settings.base_name
+    check_measured(options, policy)
     _check_judge(options, settings)
     await _check_models(store, options, version, base_name)
     for file_id in options.suite_files:

@@ -304,6 +304,7 @@ PLAIN = frozenset(
         "instruction",
         "suites",
         "max_training_rows",
+        "measure_loss",
         "judge",
         "decides",
         "use_cache",

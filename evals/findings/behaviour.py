@@ -11,13 +11,13 @@ from evals.findings.shares import mean, share
 from evals.intervals import Estimate
 from evals.limits import Condition, upper_limit
 from evals.suites.suite import BEHAVIOUR
+from registry.evaluation_options import LOSS
 from registry.policy import Policy
 from registry.records import Record
 
 SHOWN = 20
 """Flips shown."""
 _RIGHT = 0.5  # a row's score from which its answer counts as right
-_LOSS = "loss"
 
 
 class Flip(Record, frozen=True, kw_only=True):
@@ -111,8 +111,8 @@ def _right(suite: SuiteEvidence, arm: str, policy: Policy) -> dict[int, bool]:
 
 
 def _divergence(suite: SuiteEvidence, policy: Policy) -> Estimate:
-    base = suite.scores.get(ArmName.BASE, {}).get(_LOSS, {})
-    adapter = suite.scores.get(ArmName.ADAPTER, {}).get(_LOSS, {})
+    base = suite.scores.get(ArmName.BASE, {}).get(LOSS, {})
+    adapter = suite.scores.get(ArmName.ADAPTER, {}).get(LOSS, {})
     lost = {row: adapter[row] - base[row] for row in sorted(base.keys() & adapter.keys())}
     return mean(lost, suite, policy)
 

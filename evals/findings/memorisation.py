@@ -16,10 +16,10 @@ from evals.findings.evidence import Evidence, SuiteEvidence
 from evals.findings.shares import share
 from evals.intervals import Estimate
 from evals.suites.suite import TRAINING
+from registry.evaluation_options import LOSS
 from registry.policy import Policy
 from registry.records import Record
 
-_LOSS = "loss"
 _MIN_SIDE = 5  # rows of each side below which an attack's strength says nothing
 
 
@@ -87,8 +87,8 @@ class _Improvements(Record, frozen=True, kw_only=True):
 
 
 def _improvements(suite: SuiteEvidence, rows: Collection[int] | None) -> _Improvements:
-    base: Mapping[int, float] = suite.scores.get(ArmName.BASE, {}).get(_LOSS, {})
-    adapter: Mapping[int, float] = suite.scores.get(ArmName.ADAPTER, {}).get(_LOSS, {})
+    base: Mapping[int, float] = suite.scores.get(ArmName.BASE, {}).get(LOSS, {})
+    adapter: Mapping[int, float] = suite.scores.get(ArmName.ADAPTER, {}).get(LOSS, {})
     shared = base.keys() & adapter.keys()
     chosen = sorted(shared if rows is None else shared & set(rows))
     groups = groups_of(chosen, suite.clusters)

@@ -56,16 +56,17 @@ async def create_evaluation(
     training = data.training_file or version.training_file
     if data.training_file is not None:
         await require_file(services.store, caller.project, data.training_file, "training_file")
+    policy = resolve_policy(data.policy or {}, default)
     evaluation = Evaluation(
         id=new_id("eval"),
         project=caller.project,
         adapter=version.name,
         heldout_file=heldout,
         training_file=training,
-        policy=msgspec.to_builtins(resolve_policy(data.policy or {}, default)),
+        policy=msgspec.to_builtins(policy),
         status=EvaluationStatus.QUEUED,
         created_at=int(time.time()),
-        options=await options_of(services.store, services.settings, data, version),
+        options=await options_of(services.store, services.settings, data, version, policy),
     )
     await services.store.evaluations.add(evaluation)
     return evaluation_object(evaluation)

@@ -41,6 +41,9 @@ class CreateEvaluation(msgspec.Struct, frozen=True, kw_only=True):
     """Ids of files with suites of your own, uploaded with purpose `evals`, at most eight."""
     max_training_rows: int | None = None
     """Most rows of the `training` suite; 50 by default."""
+    measure_loss: bool | None = None
+    """Whether losses on the right answers are measured too, a request more for each answer; true by
+    default."""
     judge: dict[str, Any] | None = None
     """A model that judges answers: `rubric`, perhaps `model`, `baseline`, `max_rows`, `labels`."""
     use_cache: bool | None = None

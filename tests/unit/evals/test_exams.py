@@ -150,6 +150,37 @@ async def test_the_number_of_examples_is_chosen_on_training_rows(exam: Exam) -> 
     )
 
 
+async def test_losses_can_be_left_out(exam: Exam) -> None:
+    """No model is asked for one, no figure of one is shown, and the verdict says so."""
+    results = await exam.run(
+        {"arms": [], "measure_loss": False, "suites": ["training", "behaviour"]}
+    )
+    assert results.decision.verdict == Verdict.GO
+    assert any("losses are not measured" in each for each in results.decision.reasons)
+    assert not [body for _, body in exam.service.bodies if body.get("echo")]
+    shown = [results.content, *results.content["suites"].values()]
+    assert not [suite for suite in shown if "loss" in suite["metric_kinds"]]
+    assert not [row for row in await exam.store.evaluations.rows("eval-1") if "loss" in row.scores]
+    findings = results.content["findings"]
+    assert findings["behaviour"]["divergence"]["mean"] is None
+    assert findings["memorisation"]["attack"]["mean"] is None
+    assert findings["memorisation"]["training"]["n"] == ROWS
+
+
+async def test_examples_are_chosen_without_losses_too(exam: Exam) -> None:
+    """Of numbers that do equally well the smallest is taken."""
+    results = await exam.run({"choose_examples": True, "measure_loss": False})
+    assert results.content["arms"]["few_shot"]["examples"] == 0
+    assert any("of equals the fewer" in each for each in results.decision.reasons)
+
+
+async def test_a_policy_that_needs_losses_gets_them(exam: Exam) -> None:
+    """An evaluation stored without them ends with what to change, before anything is asked."""
+    with pytest.raises(Invalid, match="leave 'measure_loss' out"):
+        await exam.run({"measure_loss": False}, primary_metric="loss")
+    assert exam.service.bodies == []
+
+
 async def test_training_rows_show_the_gap(exam: Exam) -> None:
     """Base and adapter are asked as many training rows as held-out ones, and no other arm is."""
     results = await exam.run({"suites": ["training"]})

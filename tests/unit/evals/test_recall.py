@@ -204,6 +204,27 @@ async def test_one_evaluation_can_do_without(examinations: Examinations) -> None
     assert _asked(service)[setting.BASE] == BASE_ARMS * ROWS * CALLS
 
 
+async def test_changed_weights_are_noticed_without_losses_too(examinations: Examinations) -> None:
+    """The row that is asked anew is measured all the same."""
+    service = _service()
+    await examinations.prepare()
+    await examinations.run(service, FIRST, measure_loss=False)
+    service.loss[setting.BASE] = 0.5
+    found = await examinations.run(service, SECOND, measure_loss=False)
+    assert found.content["cached_answers"] == 0
+
+
+async def test_answers_without_losses_are_taken_too(examinations: Examinations) -> None:
+    """A second adapter asks the base model one row alone, and nothing is measured but there."""
+    service = _service()
+    await examinations.prepare()
+    await examinations.run(service, FIRST, measure_loss=False)
+    assert _asked(service) == {setting.BASE: BASE_ARMS * ROWS + MET, FIRST: ROWS}
+    second = await examinations.run(service, SECOND, measure_loss=False)
+    assert _asked(service) == {setting.BASE: MET * CALLS, SECOND: ROWS}
+    assert second.content["cached_answers"] == BASE_ARMS * ROWS - MET
+
+
 async def test_nothing_is_kept_beyond_its_age(examinations: Examinations) -> None:
     """An answer that is too old is asked for again."""
     service = _service()

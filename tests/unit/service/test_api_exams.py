@@ -29,6 +29,7 @@ async def test_everything_that_can_be_asked(client: httpx.AsyncClient, store: St
         "suites": ["training"],
         "suite_files": [suite],
         "max_training_rows": 20,
+        "measure_loss": False,
         "use_cache": False,
     }
     made = await client.post(EVALUATIONS, json={"model": version.name, **asked})
@@ -39,6 +40,35 @@ async def test_everything_that_can_be_asked(client: httpx.AsyncClient, store: St
         "judge": None,
         "decides": True,
     }
+
+
+@pytest.mark.parametrize(
+    ("policy", "field"),
+    [
+        ({"primary_metric": "loss"}, "primary_metric"),
+        ({"guardrails": {"loss": 0.1}}, "guardrails"),
+        ({"max_behaviour_divergence": 0.5}, "max_behaviour_divergence"),
+    ],
+)
+async def test_what_the_policy_decides_by_is_measured(
+    client: httpx.AsyncClient, store: Store, policy: dict[str, Any], field: str
+) -> None:
+    """An evaluation cannot leave out the losses that its own policy needs."""
+    version = await add_version(store, heldout_file=await uploaded(client))
+    body = {"model": version.name, "policy": policy, "measure_loss": False}
+    answer = await client.post(EVALUATIONS, json=body)
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "measure_loss")
+    assert f"'{field}'" in answer.json()["error"]["message"]
+
+
+async def test_a_limit_on_a_suite_that_is_not_asked_needs_no_losses(
+    client: httpx.AsyncClient, store: Store
+) -> None:
+    """The divergence is that of the behaviour suite; without the suite nothing holds it."""
+    version = await add_version(store, heldout_file=await uploaded(client))
+    policy = {"max_behaviour_divergence": 0.5}
+    body = {"model": version.name, "policy": policy, "measure_loss": False, "suites": []}
+    assert (await client.post(EVALUATIONS, json=body)).status_code == 200
 
 
 @pytest.mark.parametrize(
