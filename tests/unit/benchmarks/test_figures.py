@@ -11,7 +11,7 @@ from tests.benchmarks.serving.figures import (
     percentile,
     wall_seconds_an_event,
 )
-from tests.benchmarks.serving.load import rest_of
+from tests.benchmarks.serving.load import pause_for
 from tests.benchmarks.serving.results import Memory
 
 WRK = """\
@@ -95,12 +95,17 @@ def test_runs_of_the_same_length_tell_no_cost_of_an_event() -> None:
 
 def test_the_pause_of_a_paced_load_leaves_room_for_the_answer() -> None:
     """A cycle of 20 ms that took 23 ms gets a pause of 17 ms."""
-    assert rest_of(20.0, 23.0) == pytest.approx(17.0)
+    assert pause_for(20.0, 23.0, 20.0) == pytest.approx(17.0)
+
+
+def test_the_pause_of_a_paced_load_is_mended() -> None:
+    """A run that sent too fast with some pause is followed by one with a longer pause."""
+    assert pause_for(20.0, 14.0, 12.0) == pytest.approx(18.0)
 
 
 def test_the_pause_of_a_paced_load_never_vanishes() -> None:
     """A system too slow for the rate is not driven without any pause."""
-    assert rest_of(20.0, 500.0) == pytest.approx(10.0)
+    assert pause_for(20.0, 500.0, 20.0) == pytest.approx(10.0)
 
 
 def test_memory_growth_counts_from_half_of_the_requests() -> None:
