@@ -26,6 +26,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from registry.records import Record
 
+ROWS_AT_ONCE = 1000
+"""Rows of one statement: to unpack them the database takes several times their length."""
 _encode = msgspec.json.Encoder().encode
 
 
@@ -44,7 +46,9 @@ async def add_encoded(
 ) -> None:
     """Insert records that `encode_row` encoded; all of them or, when one is refused, none."""
     statement = _statement(table, kind, connection.dialect.name == "sqlite")
-    await connection.execute(statement, {"rows": (b"[" + b",".join(rows) + b"]").decode()})
+    for start in range(0, len(rows), ROWS_AT_ONCE):
+        text = b"[" + b",".join(rows[start : start + ROWS_AT_ONCE]) + b"]"
+        await connection.execute(statement, {"rows": text.decode()})
 
 
 @cache

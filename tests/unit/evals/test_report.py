@@ -145,6 +145,24 @@ async def test_figures_of_a_whole_suite_are_on_the_page(
     assert "+0.247 [+0.123, +0.568]" in page
 
 
+async def test_a_report_without_losses_says_so(
+    store: Store, settings: Settings, adapter: AdapterVersion
+) -> None:
+    """The page is whole, and no figure that needs losses is on it."""
+    await setting.add_file(store, settings, setting.HELDOUT, _rows())
+    await setting.add_file(store, settings, setting.TRAINING, map(setting.row, range(1000, 1040)))
+    options = {"suites": ["training", "behaviour"], "measure_loss": False}
+    evaluation = await setting.add_evaluation(store, options=options)
+    service = FakeService(speak=setting.right_if(setting.ADAPTER))
+    async with setting.runner(service, store, settings, concurrency=16) as runner:
+        results = await runner.run(evaluation, adapter)
+    written = await _written(store, settings, adapter, (evaluation, results))
+    page = written[ReportFormat.HTML].decode()
+    assert "The losses are not measured, as the request has it." in page
+    assert "nats" not in page
+    assert b",loss" not in written[ReportFormat.CSV].splitlines()[0]
+
+
 async def test_a_refused_verdict_has_a_report(
     store: Store, settings: Settings, adapter: AdapterVersion
 ) -> None:
