@@ -185,6 +185,20 @@ async def test_a_text_without_room_is_left_out_and_its_row_stays(
     assert value(metrics, "graftline_interaction_texts_dropped_total") == 1
 
 
+async def test_rows_with_a_text_are_written_in_smaller_transactions(
+    metrics: ServiceMetrics,
+) -> None:
+    """The features of each text are computed while every other request waits."""
+    store = AwayStore(failures=0)
+    log = InteractionLog(cast("Store", store), metrics, UsageLedger(metrics.usage_dropped))
+    text = KeptText(request=b'{"prompt":"x"}', answer="y")
+    for number in range(2 * BATCH_ROWS):
+        log.record(interaction(f"cmpl-{number}"), text)
+    await log.flush()
+    assert len(store.stored) == 2 * BATCH_ROWS
+    assert store.batches == 2
+
+
 @pytest.mark.parametrize(
     ("request_body", "answer"),
     [
