@@ -5,6 +5,7 @@ It refuses to know which route raised the error, and never shows an unexpected e
 
 import logging
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from secrets import token_hex
@@ -113,8 +114,12 @@ _HTTP_CODES = {404: "unknown_url", 405: "method_not_allowed", 413: "request_too_
 
 
 def new_request_id() -> str:
-    """Return an id for one request: 32 hexadecimal digits."""
-    return token_hex(16)
+    """Return an id for one request: 32 hexadecimal digits, milliseconds first, then 80 random bits.
+
+    Ids made one after the other stand side by side in an index. Random ones touch a page of it for
+    each row, which costs the database time and writing.
+    """
+    return f"{time.time_ns() // 1_000_000:012x}{token_hex(10)}"
 
 
 def problem_of(error: Exception, request_id: str) -> Problem:
