@@ -16,7 +16,7 @@ from registry.conversation import words_of
 from registry.errors import GraftlineError, Unavailable
 from registry.records import Interaction
 from registry.store import Store
-from registry.store.batches import encode_row, first_field
+from registry.store.batches import first_field, packed
 from service.features import text_features
 from service.kept_text import KeptText, text_of
 from service.metrics import ServiceMetrics
@@ -35,6 +35,7 @@ MAX_PENDING = 200_000
 """Rows that may wait while the database is away; more are dropped and counted."""
 _BATCH_BYTES = 4 * 1024 * 1024
 _ROW_BYTES = 150  # what a waiting row takes beside its content
+_TEXTS_AT_ONCE = 20  # whose features are computed before requests get a turn
 _REMEMBERED = 10_000
 
 logger = logging.getLogger(__name__)
@@ -72,7 +73,7 @@ class InteractionLog:
         self._max_rows = max_rows
         self._max_bytes = max_bytes
         self._pending: deque[_Waiting] = deque()
-        self._bytes = 0
+        self._bytes = self._texts = 0
         self._dropped: dict[str, None] = {}
         self._arrived = asyncio.Event()
         self._full = asyncio.Event()
@@ -82,10 +83,10 @@ class InteractionLog:
         """Take an interaction; never waits, and drops it when too much waits already.
 
         Args:
-            interaction: What happened. It is encoded at once, in about 2 µs.
+            interaction: What happened. It is packed at once, in about 2 µs.
             text: What was said, when `texts.wanted`; too much of it is left out, and counted.
         """
-        row = encode_row(interaction)
+        row = packed(interaction)
         waiting = _Waiting(row, len(row) + _ROW_BYTES)
         if text is not None:
             self._attach(waiting, interaction, text)
@@ -94,6 +95,7 @@ class InteractionLog:
             self._drop(interaction.id)
             return
         self._bytes += size
+        self._texts += waiting.text is not None
         self._pending.append(waiting)
         self._arrived.set()
         if len(self._pending) >= BATCH_ROWS:
@@ -161,11 +163,11 @@ class InteractionLog:
         stored = await self._stored_in_doubt()
         if stored:
             return self._settle(stored)
-        waiting = _within(islice(self._pending, most))
-        batch = _encoded(waiting)
+        waiting = self._first(most)
+        batch = await _unfolded(waiting)
         self._rows_in_doubt = len(waiting)
         try:
-            await self._store.interactions.add_encoded(batch.rows, batch.texts, self._usage.take())
+            await self._store.interactions.add_packed(batch.rows, batch.texts, self._usage.take())
         except Unavailable:
             raise
         except Exception as exc:  # the edge of the loop: a refused row must not stop the rest
@@ -178,11 +180,17 @@ class InteractionLog:
         self._metrics.texts_dropped.inc(batch.texts_refused)
         return self._settle(len(waiting))
 
+    def _first(self, most: int) -> list[_Waiting]:
+        """Return the first of what waits, at least one, that together fit into one transaction."""
+        first = islice(self._pending, most)
+        return _within(first) if self._texts else [*first]
+
     async def _refuse(self, waiting: _Waiting, *, has_text: bool) -> int:
         """Drop what is at fault of one row: its text first, for it may be that."""
         if has_text:
             self._metrics.texts_dropped.inc()
             waiting.text = None
+            self._texts -= 1
             return await self._write_batch(1)
         name = first_field(waiting.row)
         logger.warning("the interaction %s is dropped", name)
@@ -211,19 +219,18 @@ class InteractionLog:
 
     def _forget(self, count: int) -> None:
         for _ in range(count):
-            self._bytes -= self._pending.popleft().size
+            gone = self._pending.popleft()
+            self._bytes -= gone.size
+            self._texts -= gone.text is not None
 
     async def _write_usage(self) -> None:
         """Write usage alone: counted for interactions that were dropped for want of room."""
-        await self._store.interactions.add_encoded([], [], self._usage.take())
+        await self._store.interactions.add_packed([], [], self._usage.take())
         self._usage.settled()
 
 
 def _within(waiting: Iterable[_Waiting]) -> list[_Waiting]:
-    """Return the first of what waits, at least one, that together fit into one transaction.
-
-    Rows with a text are fewer: the event loop stands still while their features are computed.
-    """
+    """Return fewer rows where they have texts, which are longer and take more time."""
     chosen: list[_Waiting] = []
     size = texts = 0
     for one in waiting:
@@ -235,18 +242,21 @@ def _within(waiting: Iterable[_Waiting]) -> list[_Waiting]:
     return chosen
 
 
-def _encoded(waiting: Sequence[_Waiting]) -> _Batch:
+async def _unfolded(waiting: Sequence[_Waiting]) -> _Batch:
+    """Return the rows, and the texts with the features that only texts have."""
     batch = _Batch([], [])
     for one in waiting:
         if one.text is None or one.interaction is None:
             batch.rows.append(one.row)
             continue
+        if len(batch.texts) % _TEXTS_AT_ONCE == 0:
+            await asyncio.sleep(0)  # the requests' turn
         kept = text_of(one.interaction, one.text)
         if kept is None:
             batch.texts_refused += 1
             batch.rows.append(one.row)
             continue
         known = one.interaction.features | text_features(words_of(kept.request), kept.answer)
-        batch.rows.append(encode_row(msgspec.structs.replace(one.interaction, features=known)))
-        batch.texts.append(encode_row(kept))
+        batch.rows.append(packed(msgspec.structs.replace(one.interaction, features=known)))
+        batch.texts.append(packed(kept))
     return batch

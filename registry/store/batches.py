@@ -1,11 +1,14 @@
-"""Many rows in one statement: encoded once as JSON, unpacked by the database itself.
+"""Many rows in few statements, which the database works through without holding the interpreter.
 
-It refuses to know what the rows mean. The database unpacks them without holding the interpreter,
-so a batch costs the requests beside it next to nothing.
+It refuses to know what the rows mean. SQLite is given values, for it takes three times as long to
+unpack JSON as to insert; PostgreSQL is given JSON and unpacks it itself.
 """
 
+import sqlite3
 from collections.abc import Sequence
 from functools import cache
+from itertools import chain
+from typing import Any, get_origin
 
 import msgspec
 from sqlalchemy import (
@@ -21,49 +24,103 @@ from sqlalchemy import (
     literal_column,
     select,
 )
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from registry.records import Record
 
 ROWS_AT_ONCE = 1000
-"""Rows of one statement: to unpack them the database takes several times their length."""
+"""Most rows of one statement: the database takes several times their length."""
+ROWS_A_TURN, MOST_ROWS_A_TURN = 4, 32
+"""Rows for which SQLite's thread takes the interpreter once. With few of them requests wait for it
+for some 10 µs, but each turn may come late when there are many requests: the larger number holds
+for a batch that is behind, with more than `ROWS_AT_ONCE`."""
+_pack, _unpack = msgspec.msgpack.Encoder().encode, msgspec.msgpack.Decoder(tuple[Any, ...]).decode
 _encode = msgspec.json.Encoder().encode
 
 
-def encode_row(record: Record) -> bytes:
-    """Return a record's fields, in order, as a JSON array."""
-    return _encode(msgspec.structs.astuple(record))
+def packed(record: Record) -> bytes:
+    """Return a record's fields in order, those of JSON columns as text: what `add_packed` takes.
+
+    It takes about 2 µs, and half of the memory of the values.
+    """
+    values: list[object] = [*msgspec.structs.astuple(record)]
+    for place in _json_places(type(record)):
+        values[place] = _encode(values[place]).decode()
+    return bytes(memoryview(_pack(values)))  # a copy: the packer leaves half as much room behind
 
 
 def first_field(row: bytes) -> str:
-    """Return the first field of an encoded record: its id."""
-    return str(msgspec.json.decode(row)[0])
+    """Return the first field of a packed record: its id."""
+    return str(_unpack(row)[0])
 
 
-async def add_encoded(
+async def add_packed(
     connection: AsyncConnection, table: Table, kind: type[Record], rows: Sequence[bytes]
 ) -> None:
-    """Insert records that `encode_row` encoded; all of them or, when one is refused, none."""
-    statement = _statement(table, kind, connection.dialect.name == "sqlite")
+    """Insert records that `packed` packed; all of the rows or, when one is refused, none.
+
+    Raises:
+        DBAPIError: The database refuses, or cannot be reached.
+    """
+    if connection.dialect.name == "sqlite":
+        try:
+            await _insert_values(connection, table, kind, rows)
+        except sqlite3.Error as exc:  # the driver is asked directly: SQLAlchemy triples the cost
+            raise DBAPIError.instance(None, None, exc, sqlite3.Error) from exc
+        return
+    unpacking = _unpacking(table, kind)
     for start in range(0, len(rows), ROWS_AT_ONCE):
-        text = b"[" + b",".join(rows[start : start + ROWS_AT_ONCE]) + b"]"
-        await connection.execute(statement, {"rows": text.decode()})
+        text = _encode([_unpack(row) for row in rows[start : start + ROWS_AT_ONCE]]).decode()
+        await connection.execute(unpacking, {"rows": text})
+
+
+async def _insert_values(
+    connection: AsyncConnection, table: Table, kind: type[Record], rows: Sequence[bytes]
+) -> None:
+    driver = (await connection.get_raw_connection()).driver_connection
+    assert driver is not None  # noqa: S101 - it is none only after a pool's `detach`
+    step = ROWS_A_TURN if len(rows) <= ROWS_AT_ONCE else MOST_ROWS_A_TURN
+    rest = len(rows) % step
+    if len(rows) > rest:
+        starts = range(0, len(rows) - rest, step)
+        # Unpacked piece by piece in the database's thread, not all at once in the event loop's.
+        pieces = (_values(rows[start : start + step]) for start in starts)
+        await driver.executemany(_insertion(table, kind, step), pieces)
+    if rest:
+        await driver.execute(_insertion(table, kind, rest), _values(rows[-rest:]))
+
+
+def _values(rows: Sequence[bytes]) -> tuple[object, ...]:
+    return tuple(chain.from_iterable(map(_unpack, rows)))
 
 
 @cache
-def _statement(table: Table, kind: type[Record], is_sqlite: bool) -> Insert:  # noqa: FBT001 - a key of the cache
+def _json_places(kind: type[Record]) -> list[int]:
+    fields = enumerate(msgspec.structs.fields(kind))
+    return [place for place, field in fields if get_origin(field.type) in {dict, list}]
+
+
+@cache
+def _insertion(table: Table, kind: type[Record], count: int) -> str:
+    values: dict[str, object] = {name: bindparam(name) for name in kind.__struct_fields__}
+    one = str(insert(table).values(values).compile(dialect=sqlite.dialect()))
+    head, word, row = one.partition(" VALUES ")
+    return head + word + ", ".join([row] * count)
+
+
+@cache
+def _unpacking(table: Table, kind: type[Record]) -> Insert:
     rows = bindparam("rows", type_=String)
-    unpacked = func.json_each(rows) if is_sqlite else func.jsonb_array_elements(cast(rows, JSONB))
-    source = unpacked.table_valued("value")
+    source = func.jsonb_array_elements(cast(rows, JSONB)).table_valued("value")
     names = kind.__struct_fields__
     values = [_value(source.c.value, at, table, name) for at, name in enumerate(names)]
     return insert(table).from_select(list(names), select(*values), include_defaults=False)
 
 
 def _value(row: ColumnElement[object], at: int, table: Table, name: str) -> ColumnElement[object]:
-    kind = table.c[name].type
     place: ColumnElement[object] = literal_column(str(at))
-    if isinstance(kind, JSON):
-        return row.op("->")(place)
-    return cast(row.op("->>")(place), kind)
+    kind = table.c[name].type
+    return cast(row.op("->>")(place), JSONB() if isinstance(kind, JSON) else kind)

@@ -18,7 +18,7 @@ from registry.records import (
     UsageRow,
 )
 from registry.store import tables
-from registry.store.batches import add_encoded, encode_row
+from registry.store.batches import add_packed, packed
 from registry.store.database import Database
 from registry.store.rows import Page, add, columns, fetch_all, fetch_first, fetch_page, to_record
 from registry.store.usage import add_usage
@@ -73,7 +73,7 @@ class Interactions:
         self, interactions: Sequence[Interaction], usage: Sequence[UsageRow] = ()
     ) -> None:
         """Store a batch, and add the usage that goes with it, in one transaction."""
-        await self.add_encoded([encode_row(interaction) for interaction in interactions], (), usage)
+        await self.add_packed([packed(interaction) for interaction in interactions], (), usage)
 
     async def is_stored(self, identifier: str) -> bool:
         """Return whether an interaction is stored: whether a batch in doubt went through."""
@@ -81,7 +81,7 @@ class Interactions:
         async with self._database.read() as connection:
             return (await connection.execute(query)).first() is not None
 
-    async def add_encoded(
+    async def add_packed(
         self,
         rows: Sequence[bytes],
         texts: Sequence[bytes] = (),
@@ -90,16 +90,16 @@ class Interactions:
         """Store a batch, and add the usage that goes with it, in one transaction.
 
         Args:
-            rows: Interactions, each from `encode_row`.
-            texts: Texts of interactions, each from `encode_row`.
+            rows: Interactions, each from `packed`.
+            texts: Texts of interactions, each from `packed`.
             usage: Sums to be added.
         """
         async with self._database.write() as connection:
             if rows:
-                await add_encoded(connection, tables.interactions, Interaction, rows)
+                await add_packed(connection, tables.interactions, Interaction, rows)
             if texts:
                 table = tables.interaction_texts
-                await add_encoded(connection, table, InteractionText, texts)
+                await add_packed(connection, table, InteractionText, texts)
             await add_usage(connection, usage, is_sqlite=self._database.is_sqlite)
 
     async def page(self, choice: Choice, *, after: str | None, limit: int) -> Page[Interaction]:

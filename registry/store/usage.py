@@ -5,6 +5,7 @@ It refuses to know prices, and who asked: a row names a key, never a unit.
 
 from collections.abc import Sequence
 from enum import StrEnum
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -94,12 +95,14 @@ async def add_usage(
         await connection.execute(upsert, [columns(row) for row in ordered])
 
 
+@cache
 def _sqlite_upsert() -> Insert:
     statement = sqlite.insert(tables.usage)
     added = {name: tables.usage.c[name] + statement.excluded[name] for name in _SUMS}
     return statement.on_conflict_do_update(index_elements=_KEY, set_=added)
 
 
+@cache
 def _postgresql_upsert() -> Insert:
     statement = postgresql.insert(tables.usage)
     added = {name: tables.usage.c[name] + statement.excluded[name] for name in _SUMS}

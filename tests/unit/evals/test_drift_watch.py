@@ -19,7 +19,7 @@ from registry.records import (
     Project,
 )
 from registry.store import Store, tables
-from registry.store.batches import encode_row
+from registry.store.batches import packed
 from tests.records import deployment, interaction
 from tests.unit.evals import setting
 from tests.unit.evals.drift_rows import drawn
@@ -190,8 +190,8 @@ async def keep_texts(store: Store, word: str, seed: int, count: int) -> None:
         )
         for place, row in enumerate(rows)
     ]
-    await store.interactions.add_encoded(
-        [encode_row(row) for row in rows], [encode_row(text) for text in texts]
+    await store.interactions.add_packed(
+        [packed(row) for row in rows], [packed(text) for text in texts]
     )
 
 

@@ -18,7 +18,7 @@ from registry.records import (
     InteractionText,
 )
 from registry.store import Store
-from registry.store.batches import encode_row
+from registry.store.batches import packed
 from tests.records import deployment, interaction
 
 TARGET = DriftTarget(project="default", deployment="support", arm=Arm.STABLE, model="tiny-base")
@@ -147,7 +147,7 @@ async def test_kept_texts_are_found_within_reach(store: Store) -> None:
         )
         for n in range(0, 8, 2)
     ]
-    await store.interactions.add_encoded([], [encode_row(text) for text in texts])
+    await store.interactions.add_packed([], [packed(text) for text in texts])
     near = await store.drift.kept(TARGET, after=-1, newest=False, reach=4, limit=9)
     far = await store.drift.kept(TARGET, after=near[0].seq, newest=True, reach=4, limit=1)
     assert [place.id for place in near] == ["chatcmpl-0", "chatcmpl-2"]

@@ -6,7 +6,7 @@ from sqlalchemy.exc import IntegrityError
 
 from registry.records import Arm, Feedback, Interaction, InteractionText, Project
 from registry.store import Store
-from registry.store.batches import encode_row
+from registry.store.batches import packed
 from registry.store.interactions import Choice
 
 
@@ -77,7 +77,7 @@ async def test_an_interaction_comes_back_as_it_went_in(
 
 async def test_a_text_comes_back_as_it_went_in(store: Store) -> None:
     """Whatever its letters, for its own project only."""
-    await store.interactions.add_encoded([encode_row(interaction())], [encode_row(text())])
+    await store.interactions.add_packed([packed(interaction())], [packed(text())])
     assert await store.projects.text("chatcmpl-1", project="p") == text()
     assert await store.projects.text("chatcmpl-1", project="q") is None
 
@@ -119,8 +119,8 @@ async def test_interactions_are_chosen_by_what_they_are(store: Store) -> None:
 
 async def test_judged_interactions_come_in_pages(store: Store) -> None:
     """Newest judgement first, each once, with its text if that was kept."""
-    rows = [encode_row(interaction(name)) for name in "abc"]
-    await store.interactions.add_encoded(rows, [encode_row(text("b"))])
+    rows = [packed(interaction(name)) for name in "abc"]
+    await store.interactions.add_packed(rows, [packed(text("b"))])
     for name in "abc":
         await store.interactions.judge(judgement(name))
     first = await store.interactions.judged(Choice(project="p"), before=None, limit=2)
@@ -141,8 +141,8 @@ async def test_a_projects_choice_is_replaced(store: Store) -> None:
 async def test_old_texts_are_deleted_and_new_ones_stay(store: Store) -> None:
     """In as many small steps as it takes."""
     names = [f"t{number}" for number in range(1201)]
-    texts = [encode_row(text(name, created_at=float(at))) for at, name in enumerate(names)]
-    await store.interactions.add_encoded([], texts)
+    texts = [packed(text(name, created_at=float(at))) for at, name in enumerate(names)]
+    await store.interactions.add_packed([], texts)
     assert await store.projects.forget_texts("p", before=1200.0) == 1200
     assert await store.projects.text("t1200", project="p") is not None
     assert await store.projects.forget_texts("p") == 1

@@ -38,7 +38,7 @@ class AwayStore:
         """Return whether a row arrived."""
         return identifier in self.stored
 
-    async def add_encoded(
+    async def add_packed(
         self, rows: Sequence[bytes], _texts: Sequence[bytes], usage: Sequence[UsageRow]
     ) -> None:
         """Store, unless away."""
@@ -194,9 +194,15 @@ async def test_rows_with_a_text_are_written_in_smaller_transactions(
     text = KeptText(request=b'{"prompt":"x"}', answer="y")
     for number in range(2 * BATCH_ROWS):
         log.record(interaction(f"cmpl-{number}"), text)
-    await log.flush()
+    turns = 0
+    async with asyncio.TaskGroup() as group:
+        flushing = group.create_task(log.flush())
+        while not flushing.done():
+            await asyncio.sleep(0)
+            turns += 1
     assert len(store.stored) == 2 * BATCH_ROWS
     assert store.batches == 2
+    assert turns >= 2 * BATCH_ROWS / 20, "requests get a turn after each twenty texts"
 
 
 @pytest.mark.parametrize(

@@ -115,7 +115,7 @@ async def test_a_usage_query_at_fault_is_refused(
 async def test_a_commit_whose_confirmation_is_lost_is_not_counted_twice(stack: Serving) -> None:
     """The batch and its usage are stored once."""
     log, store = stack.services.interaction_log, stack.services.store.interactions
-    write = store.add_encoded
+    write = store.add_packed
     lost, broke = [True], asyncio.Event()
 
     async def commit_and_break(
@@ -126,7 +126,7 @@ async def test_a_commit_whose_confirmation_is_lost_is_not_counted_twice(stack: S
             broke.set()
             raise Unavailable("database", "The connection broke.")
 
-    store.add_encoded = commit_and_break  # type: ignore[method-assign] # breaks once
+    store.add_packed = commit_and_break  # type: ignore[method-assign] # breaks once
     await stack.chat(BASE)
     async with asyncio.timeout(10):
         await broke.wait()
