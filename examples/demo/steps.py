@@ -7,7 +7,7 @@ import json
 import random
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -133,9 +133,26 @@ def await_evaluation(console: Console, client: OpenAI, name: str) -> dict[str, A
 
 
 def examine_with_every_arm(
-    console: Console, client: OpenAI, name: str, files: UploadedFiles, *, instruction: str
+    console: Console,
+    client: OpenAI,
+    name: str,
+    files: UploadedFiles,
+    *,
+    instruction: str,
+    deployment: str | None = None,
+    models: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Ask for one more evaluation, with every arm and suite, and wait until it has ended."""
+    """Ask for one more evaluation, with every arm and suite, and wait until it has ended.
+
+    Args:
+        console: Where progress is shown.
+        client: The user's.
+        name: The adapter to examine.
+        files: Its rows.
+        instruction: What one arm tells the base model.
+        deployment: Its stable version is the arm `production`.
+        models: Further versions or checkpoints to examine.
+    """
     body = {
         "model": name,
         "heldout_file": files.heldout,
@@ -143,6 +160,8 @@ def examine_with_every_arm(
         "arms": ["few_shot", "few_shot_nearest"],
         "choose_examples": True,
         "instruction": instruction,
+        "deployment": deployment,
+        "models": list(models),
     }
     made = client.post("/evaluations", cast_to=dict[str, Any], body=body)
     with console.status("  examining every arm on the held-out rows …"):
