@@ -70,11 +70,11 @@ unit: $(READY) ## The fast tests: no real vLLM, no training
 	$(BIN)/python -m pytest $(FAST)
 
 # Five lanes, two at a time, the next as soon as one ends; every lane runs, whatever became of the
-# others, and what each said is printed whole when it ends. Those that wait for processes share the
-# cores with those that compute. The last is the one that uses every core by itself.
+# others, and what each said is printed whole when it ends. In this order both cores have work until
+# the end: the two that take longest begin, and those that compute meet those that wait.
 test: $(READY) ## Everything: the checks, then every test, the real vLLM included
 	bash deploy/test-tools.sh
-	$(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync=target check test-stack test-processes test-engine unit
+	$(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync=target test-processes test-stack unit test-engine check
 
 # Threads that wait for each other would wait for the other lane too.
 test-stack test-processes test-engine unit: export OMP_NUM_THREADS := 1

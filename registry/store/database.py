@@ -4,10 +4,13 @@ It refuses to know any table.
 """
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
+import aiosqlite
 from alembic import command
 from alembic.config import Config
 from anyio import to_thread
@@ -42,10 +45,10 @@ class Database:
     def __init__(self, url: str, *, wait_seconds: float = WAIT_SECONDS) -> None:
         self.is_sqlite = url.startswith("sqlite")
         self._wait_seconds = wait_seconds
-        arguments = {"timeout": wait_seconds} if self.is_sqlite else {}
+        sqlite_arguments = {"timeout": wait_seconds, "async_creator_fn": _open_sqlite}
         self.engine = create_async_engine(
             url,
-            connect_args=arguments,
+            connect_args=sqlite_arguments if self.is_sqlite else {},
             pool_pre_ping=not self.is_sqlite,
             pool_timeout=wait_seconds,
             pool_use_lifo=True,
@@ -168,6 +171,24 @@ def _run_migrations(connection: Connection) -> None:
     config.set_main_option("script_location", str(_MIGRATIONS))
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
+
+
+async def _open_sqlite(*arguments: Any, **options: Any) -> aiosqlite.Connection:  # noqa: ANN401 - the driver's
+    """Open a connection, and close it again before a cancellation goes on.
+
+    The driver, cancelled meanwhile, leaves a thread behind that nobody waits for; it fails loudly
+    when the event loop is closed before it.
+    """
+    connection = aiosqlite.connect(*arguments, **options)
+    connection._thread.daemon = True  # noqa: SLF001 - as SQLAlchemy does where it opens one
+    opening = asyncio.ensure_future(connection)
+    try:
+        return await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        with suppress(sqlite3.Error):
+            await opening
+            await connection.close()
+        raise
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _record: object) -> None:
