@@ -16,11 +16,16 @@ from rich.console import Console
 
 from examples.demo import show, steps
 from examples.demo.stack import RunningStack, running_stack
+from registry.likeness import normal
 
 
 def main(
-    training: Annotated[Path, typer.Option(help="Training rows, as chat JSONL.")],
-    heldout: Annotated[Path, typer.Option(help="Rows no model sees in training.")],
+    training: Annotated[
+        Path, typer.Option(exists=True, dir_okay=False, help="Training rows, as chat JSONL.")
+    ],
+    heldout: Annotated[
+        Path, typer.Option(exists=True, dir_okay=False, help="Rows no model sees in training.")
+    ],
     instruction: Annotated[str, typer.Option(help="What one arm tells the base model.")],
     first_epochs: Annotated[int, typer.Option(help="Epochs of the first version.")] = 2,
     folder: Annotated[Path, typer.Option(help="Where the run keeps its data and report.")] = Path(
@@ -31,8 +36,10 @@ def main(
     console = Console(highlight=False)
     data_dir = folder / time.strftime("%Y%m%d-%H%M%S")
     began = time.monotonic()
+    kept = _without_heldout(console, training, heldout)
     with running_stack(console, data_dir) as stack:
-        clean = _without_heldout(console, training, heldout, data_dir / f"clean-{training.name}")
+        clean = data_dir / f"clean-{training.name}"
+        clean.write_text("".join(json.dumps(row) + "\n" for row in kept), "utf-8")
         client = OpenAI(base_url=f"{stack.url}/v1", api_key=stack.key, max_retries=2)
         first = _first_version(console, stack, client, (training, heldout), first_epochs)
         found = _second_version(
@@ -95,18 +102,26 @@ def _second_version(
     return found
 
 
-def _without_heldout(console: Console, training: Path, heldout: Path, clean: Path) -> Path:
-    """Write the training rows whose question is not held out, and return their file."""
-    asked = {_question(row) for row in steps.rows_of(heldout)}
-    rows = steps.rows_of(training)
-    kept = [row for row in rows if _question(row) not in asked]
-    clean.write_text("".join(json.dumps(row) + "\n" for row in kept), "utf-8")
+def _without_heldout(console: Console, training: Path, heldout: Path) -> list[dict[str, Any]]:
+    """Return the training rows whose question is not held out."""
+    asked = {question for question, _ in _asked(heldout)}
+    rows = _asked(training)
+    kept = [row for question, row in rows if question not in asked]
     console.print(f"  {len(rows) - len(kept)} of {len(rows)} training rows are held out too")
-    return clean
+    return kept
 
 
-def _question(row: dict[str, Any]) -> str:
-    return " ".join(row["messages"][-2]["content"].lower().split())
+def _asked(path: Path) -> list[tuple[str, dict[str, Any]]]:
+    """Return each row of a file with what it asks.
+
+    Raises:
+        BadParameter: It is no chat JSONL.
+    """
+    try:
+        return [(normal(row["messages"][-2]["content"]), row) for row in steps.rows_of(path)]
+    except (ValueError, LookupError, TypeError, AttributeError) as exc:
+        message = f"{path} has a row that is no conversation; `graftline data {path}` says which."
+        raise typer.BadParameter(message) from exc
 
 
 if __name__ == "__main__":

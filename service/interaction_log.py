@@ -73,7 +73,7 @@ class InteractionLog:
         self._max_rows = max_rows
         self._max_bytes = max_bytes
         self._pending: deque[_Waiting] = deque()
-        self._bytes = self._texts = 0
+        self._bytes = 0
         self._dropped: dict[str, None] = {}
         self._arrived = asyncio.Event()
         self._full = asyncio.Event()
@@ -95,7 +95,6 @@ class InteractionLog:
             self._drop(interaction.id)
             return
         self._bytes += size
-        self._texts += waiting.text is not None
         self._pending.append(waiting)
         self._arrived.set()
         if len(self._pending) >= BATCH_ROWS:
@@ -163,7 +162,7 @@ class InteractionLog:
         stored = await self._stored_in_doubt()
         if stored:
             return self._settle(stored)
-        waiting = self._first(most)
+        waiting = _within(islice(self._pending, most))
         batch = await _unfolded(waiting)
         self._rows_in_doubt = len(waiting)
         try:
@@ -180,17 +179,11 @@ class InteractionLog:
         self._metrics.texts_dropped.inc(batch.texts_refused)
         return self._settle(len(waiting))
 
-    def _first(self, most: int) -> list[_Waiting]:
-        """Return the first of what waits, at least one, that together fit into one transaction."""
-        first = islice(self._pending, most)
-        return _within(first) if self._texts else [*first]
-
     async def _refuse(self, waiting: _Waiting, *, has_text: bool) -> int:
         """Drop what is at fault of one row: its text first, for it may be that."""
         if has_text:
             self._metrics.texts_dropped.inc()
             waiting.text = None
-            self._texts -= 1
             return await self._write_batch(1)
         name = first_field(waiting.row)
         logger.warning("the interaction %s is dropped", name)
@@ -219,9 +212,7 @@ class InteractionLog:
 
     def _forget(self, count: int) -> None:
         for _ in range(count):
-            gone = self._pending.popleft()
-            self._bytes -= gone.size
-            self._texts -= gone.text is not None
+            self._bytes -= self._pending.popleft().size
 
     async def _write_usage(self) -> None:
         """Write usage alone: counted for interactions that were dropped for want of room."""
@@ -230,7 +221,10 @@ class InteractionLog:
 
 
 def _within(waiting: Iterable[_Waiting]) -> list[_Waiting]:
-    """Return fewer rows where they have texts, which are longer and take more time."""
+    """Return the first of what waits, at least one, that together fit into one transaction.
+
+    Rows with texts are fewer: they are longer, and each takes time of its own.
+    """
     chosen: list[_Waiting] = []
     size = texts = 0
     for one in waiting:

@@ -7,7 +7,14 @@ import time
 from typing import Any
 
 from registry.lifecycle import AdapterStatus, JobStatus
-from registry.records import AdapterVersion, Arm, Deployment, FineTuningJob, Interaction
+from registry.records import (
+    AdapterVersion,
+    Arm,
+    Deployment,
+    FineTuningJob,
+    Interaction,
+    UsageRow,
+)
 
 
 def interaction(identifier: str = "chatcmpl-1", **changes: Any) -> Interaction:
@@ -83,3 +90,17 @@ def fine_tuning_job(identifier: str, **changes: Any) -> FineTuningJob:
         "created_at": 1,
     }
     return FineTuningJob(**(values | changes))
+
+
+def usage_row(**changes: Any) -> UsageRow:
+    """Return what one key used of one version on one day."""
+    values: dict[str, Any] = {
+        "project": "p",
+        "key_id": "key-1",
+        "model": "m",
+        "day": "2026-11-25",
+        "requests": 2,
+        "prompt_tokens": 10,
+        "completion_tokens": 5,
+    }
+    return UsageRow(**(values | changes))

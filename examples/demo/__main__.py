@@ -20,12 +20,13 @@ EXAMPLES = Path(__file__).parent.parent
 
 
 def main(
-    training: Annotated[Path, typer.Option(help="Training rows.")] = EXAMPLES
-    / "triage"
-    / "train.jsonl",
-    heldout: Annotated[Path, typer.Option(help="Rows the model never sees in training.")] = EXAMPLES
-    / "triage"
-    / "heldout.jsonl",
+    training: Annotated[
+        Path, typer.Option(exists=True, dir_okay=False, help="Training rows.")
+    ] = EXAMPLES / "triage" / "train.jsonl",
+    heldout: Annotated[
+        Path,
+        typer.Option(exists=True, dir_okay=False, help="Rows the model never sees in training."),
+    ] = EXAMPLES / "triage" / "heldout.jsonl",
     folder: Annotated[Path, typer.Option(help="Where the run keeps its data and report.")] = Path(
         ".graftline/demo"
     ),

@@ -29,7 +29,7 @@ WAIT_SECONDS = 30.0
 _CANCEL_SECONDS = 0.5
 _SQLITE_POOL = {"pool_size": 2, "max_overflow": 13}
 """Connections that are kept, and how many more there may be for a while. A connection has a thread,
-whose memory stays as large as its largest batch made it: 4 MB for a thousand interactions."""
+whose memory stays as large as its largest batch made it."""
 _POSTGRES_LOCK = 7_241_016
 
 

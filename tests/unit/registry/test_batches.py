@@ -5,22 +5,17 @@ from pathlib import Path
 import pytest
 
 from registry.errors import Unavailable
-from registry.records import UsageRow
 from registry.store import Store
-from registry.store.batches import MOST_ROWS_A_TURN, ROWS_A_TURN, ROWS_AT_ONCE, packed
+from registry.store.batches import (
+    BEHIND_ROWS,
+    MOST_ROWS_A_TURN,
+    ROWS_A_TURN,
+    ROWS_AT_ONCE,
+    packed,
+)
 from registry.store.database import Database
 from registry.store.interactions import Choice, Interactions
-from tests.records import interaction
-
-USAGE = UsageRow(
-    project="p",
-    key_id="k",
-    model="m",
-    day="2026-11-28",
-    requests=1,
-    prompt_tokens=2,
-    completion_tokens=3,
-)
+from tests.records import interaction, usage_row
 
 
 async def stored(interactions: Interactions) -> list[str]:
@@ -43,7 +38,9 @@ async def stored(interactions: Interactions) -> list[str]:
         ROWS_A_TURN + 1,
         ROWS_AT_ONCE,
         ROWS_AT_ONCE + 1,
-        ROWS_AT_ONCE + MOST_ROWS_A_TURN,
+        BEHIND_ROWS,
+        BEHIND_ROWS + 1,
+        BEHIND_ROWS + MOST_ROWS_A_TURN,
     ],
 )
 async def test_every_row_is_stored_once_and_in_order(store: Store, count: int) -> None:
@@ -60,14 +57,14 @@ async def test_a_full_disk_stores_nothing_of_a_batch(tmp_path: Path) -> None:
     await database.migrate(tmp_path / "migrate.lock")
     interactions = Interactions(database)
     await interactions.add_many([interaction("first", project="p")])
-    rows = [packed(interaction(f"r{number}", project="p")) for number in range(ROWS_AT_ONCE)]
+    rows = [packed(interaction(f"r{number}", project="p")) for number in range(BEHIND_ROWS)]
     await _limit(database, pages=1)  # which SQLite takes for as many as there are
     with pytest.raises(Unavailable, match="full"):
-        await interactions.add_packed(rows, (), [USAGE])
+        await interactions.add_packed(rows, (), [usage_row()])
     assert await stored(interactions) == ["first"]
     await _limit(database, pages=1_000_000)
-    await interactions.add_packed(rows, (), [USAGE])
-    assert len(await stored(interactions)) == 1 + ROWS_AT_ONCE
+    await interactions.add_packed(rows, (), [usage_row()])
+    assert len(await stored(interactions)) == 1 + BEHIND_ROWS
     await database.close()
 
 

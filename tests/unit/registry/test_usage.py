@@ -2,19 +2,11 @@
 
 import msgspec
 
-from registry.records import UsageRow
 from registry.store import Store
 from registry.store.usage import UsageGroup, UsageQuery, UsageSum
+from tests.records import usage_row
 
-ROW = UsageRow(
-    project="p",
-    key_id="key-1",
-    model="m",
-    day="2026-11-25",
-    requests=2,
-    prompt_tokens=10,
-    completion_tokens=5,
-)
+ROW = usage_row()
 QUERY = UsageQuery(start="2026-11-01", end="2026-11-30")
 
 
