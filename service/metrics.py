@@ -8,7 +8,8 @@ from importlib.metadata import PackageNotFoundError, version
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
-_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+from service.tally import Tally
+
 _SCORES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 GOOD_SCORE = 0.5
@@ -22,35 +23,8 @@ class ServiceMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.registry = registry
-        self.generation = 0
-        """Grows when series are dropped: whoever keeps some in hand finds them anew then."""
-        self.requests = Counter(
-            "graftline_requests",
-            "Inference requests, by the version that answered and the status the client saw "
-            "(499: the client left; 502: the engine died in mid-answer).",
-            ["endpoint", "deployment", "arm", "model", "code"],
-            registry=registry,
-        )
-        self.request_duration = Histogram(
-            "graftline_request_duration_seconds",
-            "From the request to the last byte of the answer. Failed requests are excluded.",
-            ["endpoint", "model"],
-            buckets=_SECONDS,
-            registry=registry,
-        )
-        self.time_to_first_token = Histogram(
-            "graftline_time_to_first_token_seconds",
-            "From the request to the first byte of a streamed answer. Plain answers are excluded.",
-            ["endpoint", "model"],
-            buckets=_SECONDS,
-            registry=registry,
-        )
-        self.tokens = Counter(
-            "graftline_tokens",
-            "Tokens as the engine counted them; answers cut short are excluded.",
-            ["model", "kind"],
-            registry=registry,
-        )
+        self.tally = Tally(registry)
+        """What inference requests are counted in."""
         self.in_flight = Gauge(
             "graftline_in_flight_requests",
             "Requests that a model is answering or that wait for it to be loaded.",
@@ -225,16 +199,8 @@ class ServiceMetrics:
 
     def forget(self, model: str) -> None:
         """Drop every series of a version that is deleted."""
-        self.generation += 1
-        for metric in (
-            self.requests,
-            self.request_duration,
-            self.time_to_first_token,
-            self.tokens,
-            self.in_flight,
-            self.probe_effect,
-            self.probe_difference,
-        ):
+        self.tally.forget(model)
+        for metric in (self.in_flight, self.probe_effect, self.probe_difference):
             metric.remove_by_labels({"model": model})
 
     def forget_replica(self, replica: str) -> None:

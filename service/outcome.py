@@ -102,7 +102,7 @@ def _measure(
         if route is None
         else (name, route.deployment or "", route.arm.value, route.model)
     )
-    services.tally.count(
+    services.metrics.tally.count(
         place,
         status=outcome.status,
         duration_seconds=duration,

@@ -22,7 +22,6 @@ from service.reports import Reports
 from service.routing import RoutingTable
 from service.shadow import Shadows
 from service.sharing import Sharing
-from service.tally import Tally
 from service.texts import Texts
 from service.turnstile import Turnstile
 from service.usage import UsageLedger
@@ -70,8 +69,6 @@ class Services:
     """Which texts are kept."""
     keyring: Keyring
     """The valid API keys."""
-    tally: Tally
-    """Counts requests in the metrics."""
     turnstile: Turnstile
     """Bounds the requests in flight."""
     departures: Departures

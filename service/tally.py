@@ -1,41 +1,71 @@
-"""The figures of each request, counted cheaply.
+"""The figures of inference requests: counted in plain numbers, and told when somebody reads them.
 
-It refuses to declare metrics (`service/metrics.py` does). Finding a series by its labels costs more
-than counting in it, so each series is found once.
+It refuses to know where requests go. A counter of Prometheus's client takes a lock and a look at
+its labels for each step; a request has four of them, and metrics are read a few times a minute.
 """
 
-from prometheus_client import Counter, Histogram
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from itertools import accumulate
+from operator import add
 
-from service.metrics import ServiceMetrics
+from prometheus_client import CollectorRegistry, Metric
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
+from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
+
 from service.streaming import Usage
 
+BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+"""Upper bounds of the buckets of a time, in seconds."""
+Place = tuple[str, str, str, str]
+"""Endpoint, deployment, arm and model: names from our own records only."""
+_BUCKETS = [*map(floatToGoString, BOUNDS), "+Inf"]
 _ERRORS = 400
 
 
+class _Times:
+    """How many times fell into each bucket, and their sum in seconds."""
+
+    __slots__ = ("counts", "sum")
+
+    def __init__(self) -> None:
+        self.counts = [0] * len(_BUCKETS)
+        self.sum = 0.0
+
+    def add(self, seconds: float) -> None:
+        self.counts[bisect_left(BOUNDS, seconds)] += 1
+        self.sum += seconds
+
+    def add_all(self, other: "_Times") -> None:
+        self.counts = list(map(add, self.counts, other.counts))
+        self.sum += other.sum
+
+
 class _Series:
-    """The series of one endpoint, deployment, arm and model."""
+    """What is counted of one place."""
 
     __slots__ = ("by_status", "completion", "duration", "first_token", "prompt")
 
-    def __init__(self, metrics: ServiceMetrics, endpoint: str, model: str) -> None:
-        self.by_status: dict[int, Counter] = {}
-        self.duration: Histogram = metrics.request_duration.labels(endpoint, model)
-        self.first_token: Histogram = metrics.time_to_first_token.labels(endpoint, model)
-        self.prompt: Counter = metrics.tokens.labels(model, "prompt")
-        self.completion: Counter = metrics.tokens.labels(model, "completion")
+    def __init__(self) -> None:
+        self.by_status: dict[int, int] = {}
+        self.duration = _Times()
+        self.first_token = _Times()
+        self.prompt = 0
+        self.completion = 0
 
 
-class Tally:
-    """Counts requests."""
+class Tally(Collector):
+    """Counts requests for the registry that it is made with."""
 
-    def __init__(self, metrics: ServiceMetrics) -> None:
-        self._metrics = metrics
-        self._series: dict[tuple[str, str, str, str], _Series] = {}
-        self._generation = metrics.generation
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._series: dict[Place, _Series] = {}
+        registry.register(self)
 
     def count(
         self,
-        place: tuple[str, str, str, str],
+        place: Place,
         *,
         status: int,
         duration_seconds: float,
@@ -45,30 +75,76 @@ class Tally:
         """Count one request.
 
         Args:
-            place: Endpoint, deployment, arm and model: names from our own records only.
+            place: Where it went.
             status: What the client saw.
             duration_seconds: From the request to the last byte of the answer.
             first_byte_seconds: From the request to the first byte of a streamed answer.
             usage: Tokens, when the engine told.
         """
-        if self._generation != self._metrics.generation:
-            self._series, self._generation = {}, self._metrics.generation
-        series = self._series.get(place) or self._found(place)
-        (series.by_status.get(status) or self._status(series, place, status)).inc()
+        series = self._series.get(place)
+        if series is None:
+            series = self._series[place] = _Series()
+        series.by_status[status] = series.by_status.get(status, 0) + 1
         if status < _ERRORS:
-            series.duration.observe(duration_seconds)
+            series.duration.add(duration_seconds)
         if first_byte_seconds is not None:
-            series.first_token.observe(first_byte_seconds)
+            series.first_token.add(first_byte_seconds)
         if usage is not None:
-            series.prompt.inc(usage.prompt_tokens)
-            series.completion.inc(usage.completion_tokens or 0)
+            series.prompt += usage.prompt_tokens
+            series.completion += usage.completion_tokens or 0
 
-    def _found(self, place: tuple[str, str, str, str]) -> _Series:
-        endpoint, _, _, model = place
-        series = self._series[place] = _Series(self._metrics, endpoint, model)
-        return series
+    def forget(self, model: str) -> None:
+        """Drop every series of a version that is deleted."""
+        for place in [place for place in self._series if place[-1] == model]:
+            del self._series[place]
 
-    def _status(self, series: _Series, place: tuple[str, str, str, str], status: int) -> Counter:
-        counter: Counter = self._metrics.requests.labels(*place, str(status))
-        series.by_status[status] = counter
-        return counter
+    def collect(self) -> Iterable[Metric]:
+        """Return the metrics of now."""
+        known = list(self._series.items())
+        requests = CounterMetricFamily(
+            "graftline_requests",
+            "Inference requests, by the version that answered and the status the client saw "
+            "(499: the client left; 502: the engine died in mid-answer).",
+            labels=["endpoint", "deployment", "arm", "model", "code"],
+        )
+        tokens: Counter[tuple[str, str]] = Counter()
+        for place, series in known:
+            model = place[-1]
+            for status, count in list(series.by_status.items()):
+                requests.add_metric([*place, str(status)], count)
+            tokens[model, "prompt"] += series.prompt
+            tokens[model, "completion"] += series.completion
+        yield requests
+        yield _times(
+            "graftline_request_duration_seconds",
+            "From the request to the last byte of the answer. Failed requests are excluded.",
+            ((place, series.duration) for place, series in known),
+        )
+        yield _times(
+            "graftline_time_to_first_token_seconds",
+            "From the request to the first byte of a streamed answer. Plain answers are excluded.",
+            ((place, series.first_token) for place, series in known),
+        )
+        yield _tokens(tokens)
+
+
+def _times(name: str, what: str, known: Iterator[tuple[Place, _Times]]) -> Metric:
+    sums: dict[tuple[str, str], _Times] = {}
+    for (endpoint, _, _, model), times in known:
+        sums.setdefault((endpoint, model), _Times()).add_all(times)
+    family = HistogramMetricFamily(name, what, labels=["endpoint", "model"])
+    for labels, times in sums.items():
+        buckets = list(zip(_BUCKETS, accumulate(times.counts), strict=True))
+        family.add_metric(labels, buckets, sum_value=times.sum)
+    return family
+
+
+def _tokens(sums: Counter[tuple[str, str]]) -> Metric:
+    family = CounterMetricFamily(
+        "graftline_tokens",
+        "Tokens as the engine counted them; answers cut short are excluded.",
+        labels=["model", "kind"],
+    )
+    for labels, count in sums.items():
+        family.add_metric(labels, count)
+    return family

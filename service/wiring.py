@@ -29,7 +29,6 @@ from service.services import Services
 from service.shadow import Shadows
 from service.sharing import Sharing
 from service.snapshot import SnapshotReader
-from service.tally import Tally
 from service.texts import Texts
 from service.turnstile import Turnstile
 from service.usage import UsageLedger
@@ -88,7 +87,6 @@ def wire(settings: Settings, store: Store) -> Services:
         shadows=shadows,
         texts=Texts(store),
         keyring=Keyring(store),
-        tally=Tally(metrics),
         turnstile=_turnstile(settings, metrics),
         departures=Departures(),
         limiter=_limiter(settings, metrics),

@@ -15,6 +15,7 @@ import pytest
 from registry.records import Feedback, Scope, UsageRow, Verdict
 from registry.store import Store
 from service.front import Front
+from service.streaming import Usage
 from tests.reaches import BASE, FORM, PLAIN, TABLE, Reach
 from tests.records import interaction
 from tests.service_api import Connect, add_version, judge, new_job
@@ -86,7 +87,13 @@ async def made(store: Store, app: Front, client: httpx.AsyncClient, project: str
             created_at=1,
         )
     )
-    app.state.services.metrics.tokens.labels(version.name, "prompt").inc()
+    app.state.services.metrics.tally.count(
+        ("chat", "", "", version.name),
+        status=200,
+        duration_seconds=1.0,
+        first_byte_seconds=None,
+        usage=Usage(prompt_tokens=1, completion_tokens=1),
+    )
     return await made_around(client) | {
         "file": job["training_file"],
         "job": job["id"],
