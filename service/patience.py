@@ -62,6 +62,7 @@ class ImpatientProtocol(HttpToolsProtocol):
         self._owes_since: float | None = None  # since when the rest of a request is to come
         self._stalls_since: float | None = None  # since when the client takes nothing
         self._was_closing = False
+        self._idle_since: float | None = None  # since when a next request may come
         self._is_refused = False
         self._running: RequestResponseCycle | None = None
         self._is_in_head = False
@@ -79,7 +80,6 @@ class ImpatientProtocol(HttpToolsProtocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._unset_keepalive_if_required()  # uvicorn leaves it after a reset
         if self._running is not None and not self._running.response_complete:
             self._running.disconnected = True  # uvicorn tells the last of pipelined requests alone
             self._running.message_event.set()
@@ -89,6 +89,7 @@ class ImpatientProtocol(HttpToolsProtocol):
         """Take a piece of a request."""
         if self._is_refused:
             return
+        self._idle_since = None
         self._piece_bytes = len(data)
         self._request_bytes += self._piece_bytes
         if self._owes_since is None and (self.cycle is None or self.cycle.response_complete):
@@ -128,6 +129,17 @@ class ImpatientProtocol(HttpToolsProtocol):
         """Take note that the request is whole."""
         self._owes_since = None
         super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Go on with the next request, or wait for one: without a timer of its own for each."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        else:
+            self._idle_since = self.loop.time()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - ours says the same to everybody
         """Refuse what uvicorn's parser stopped at."""
@@ -191,7 +203,8 @@ class ImpatientProtocol(HttpToolsProtocol):
         self.transport.close()
 
     def _watch(self) -> None:
-        self._timer = self.loop.call_later(self._client_seconds / _LOOKS, self._look)
+        shortest = min(self._client_seconds, self.timeout_keep_alive)
+        self._timer = self.loop.call_later(shortest / _LOOKS, self._look)
 
     def _look(self) -> None:
         """End what took too long."""
@@ -201,6 +214,8 @@ class ImpatientProtocol(HttpToolsProtocol):
             self.transport.abort()
         elif self._owes_since is not None and self._is_late(self._owes_since, now):
             self._refuse(_LATE)
+        elif self._idle_since is not None and now - self._idle_since > self.timeout_keep_alive:
+            self.transport.close()
         self._was_closing = is_closing
         self._watch()
 

@@ -5,6 +5,7 @@ needs more than three times the processor time for the same exchange (docs/decis
 """
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import cast
@@ -28,7 +29,8 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport
         self._parser = httptools.HttpResponseParser(self)
         self._waiter: asyncio.Future[None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle | None = None  # outlives a request: most end long before
+        self._expires_at = math.inf
         self._is_paused = False
         self._is_spoiled = False
         self._is_kept = False
@@ -55,7 +57,9 @@ class Connection(asyncio.Protocol):
     def send(self, request: bytes, deadline_seconds: float) -> None:
         """Write a request; its answer is waited for with `head`."""
         self._begin()
-        self._timer = self._loop.call_later(deadline_seconds, self._expire)
+        self._expires_at = self._loop.time() + deadline_seconds
+        if self._timer is None or self._timer.when() > self._expires_at:
+            self._watch()
         self._transport.write(request)
 
     async def head(self) -> None:
@@ -110,9 +114,7 @@ class Connection(asyncio.Protocol):
 
     def finish(self) -> bool:
         """End the exchange, and return whether the connection can carry another."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._expires_at = math.inf
         is_clean = self.is_complete and not self._is_spoiled
         if self.is_open and is_clean and self._is_kept:
             return True
@@ -173,6 +175,23 @@ class Connection(asyncio.Protocol):
             self._failure = failure
             self._wake()
 
+    def _watch(self) -> None:
+        self._forget_timer()
+        self._timer = self._loop.call_at(self._expires_at, self._look)
+
+    def _forget_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _look(self) -> None:
+        """Give up a request whose time is over; a later one may have taken its place."""
+        self._timer = None
+        if self._loop.time() >= self._expires_at:
+            self._expire()
+        elif self._expires_at < math.inf:
+            self._watch()
+
     def _expire(self) -> None:
         self._fail(Unavailable("engine", "The engine did not answer in time; try again."))
         self.abort()
@@ -206,6 +225,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Take note of a closed connection; an answer without a stated length ends with it."""
         self.is_open = False
+        self._forget_timer()
         if self.status and not self._has_length() and exc is None:
             self.is_complete = True
             self._wake()

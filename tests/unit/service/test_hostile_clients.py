@@ -245,6 +245,26 @@ async def test_a_client_that_does_not_read_is_cut_off(
     one.close()
 
 
+async def test_a_connection_is_kept_while_it_is_used_and_let_go_when_it_is_not(
+    service: ServiceProcess,
+) -> None:
+    """Uvicorn's five seconds: they begin anew with each answer."""
+    loop = asyncio.get_running_loop()
+    one = await connect(service)
+    whole = request(service.key, body=_asking(stream=False), length=len(_asking(stream=False)))
+    began, answers = loop.time(), b""
+    for number in range(4):  # two seconds apart: more than five in all
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await asyncio.sleep(began + 2 * number - loop.time())
+            await _send(one, whole)
+            while answers.count(b"HTTP/1.1 200 OK") <= number or not answers.endswith(b"}"):
+                answers += await loop.sock_recv(one, 65536)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        assert await loop.sock_recv(one, 65536) == b""
+    assert loop.time() - began > 6 + 4.9
+    one.close()
+
+
 async def test_pipelined_requests_are_answered_in_order_and_bounded(
     service: ServiceProcess,
 ) -> None:

@@ -191,6 +191,32 @@ async def test_a_deadline_ends_the_wait() -> None:
             await server.gone.wait()
 
 
+@pytest.mark.parametrize("earlier_seconds", [0.05, 60.0])
+async def test_each_request_on_a_kept_connection_has_a_deadline_of_its_own(
+    earlier_seconds: float,
+) -> None:
+    """Neither a shorter one nor a longer one before it counts for it."""
+    late = asyncio.Event()
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for _ in range(2):
+            await server.request(reader)
+            if len(server.requests) == 2:
+                await late.wait()
+            writer.write(WHOLE)
+        await server.request(reader)
+        await reader.readexactly(1)
+
+    async with served(talk) as (server, pool):
+        await ask(pool, seconds=earlier_seconds)
+        asyncio.get_running_loop().call_later(0.2, late.set)
+        assert await ask(pool, seconds=20) == b"{}"
+        with pytest.raises(Unavailable, match="in time"):
+            async with asyncio.timeout(5):
+                await ask(pool, seconds=0.05)
+        assert server.connections == 1
+
+
 async def test_an_answer_without_length_ends_with_its_connection() -> None:
     """As HTTP/1.0 servers do."""
 
