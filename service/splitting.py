@@ -3,6 +3,7 @@
 It refuses to know what the arms are, and draws nothing at random itself.
 """
 
+from functools import lru_cache
 from hashlib import sha256
 
 from registry.records import Arm
@@ -12,6 +13,7 @@ _DIGITS = 13
 _PLACES = 1 << (4 * _DIGITS)
 
 
+@lru_cache(maxsize=4096)  # units come again, and a hash costs more than it seems: its code is large
 def hash_unit(salt: str, unit: str) -> str:
     """Return the hash of a unit, 64 hexadecimal digits; the unit cannot be read back from it."""
     return sha256(f"{salt}\0{unit}".encode("utf-8", "surrogatepass")).hexdigest()
