@@ -6,7 +6,6 @@ field four times; on the loopback device a write costs more than all that Graftl
 
 import asyncio
 from collections.abc import Iterable
-from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from litestar.types import Send
@@ -32,25 +31,23 @@ class Cycle(RequestResponseCycle):
     def begin(self, status: int, fields: Fields) -> None:
         """Take the head; see `Outlet`."""
         named = [*self.default_headers, *fields]
-        text = b"".join(chain.from_iterable(named))
-        if len(text.translate(None, _CONTROLS)) != len(text):
+        known = dict(named)
+        if known.get(b"connection", b"").lower() == b"close":
+            self.keep_alive = False
+            named = [field for field in named if field[0] != b"connection"]
+        lines = b"\r\n".join((*map(b": ".join, named), b""))
+        if len(lines.translate(None, _CONTROLS)) != len(lines) - 2 * len(named):
             raise RuntimeError("A header field has control characters.")
-        parts = [STATUS_LINE[status]]
         self.response_started = True
         self.waiting_for_100_continue = False
-        self.chunked_encoding = status not in _BODILESS and self.scope["method"] != "HEAD"
-        for name, value in named:
-            if name == b"content-length":
-                self.expected_content_length = int(value)
-                self.chunked_encoding = False
-            elif name == b"connection" and value.lower() == b"close":
-                self.keep_alive = False
-                continue
-            parts += (name, b": ", value, b"\r\n")
-        if not self.keep_alive:
-            parts.append(b"connection: close\r\n")
-        parts.append(b"transfer-encoding: chunked\r\n\r\n" if self.chunked_encoding else b"\r\n")
-        self._head = b"".join(parts)
+        length = known.get(b"content-length")
+        if length is not None:
+            self.expected_content_length = int(length)
+        is_bodiless = status in _BODILESS or self.scope["method"] == "HEAD"
+        self.chunked_encoding = length is None and not is_bodiless
+        close = b"" if self.keep_alive else b"connection: close\r\n"
+        chunked = b"transfer-encoding: chunked\r\n" if self.chunked_encoding else b""
+        self._head = b"".join((STATUS_LINE[status], lines, close, chunked, b"\r\n"))
 
     def write(self, data: bytes) -> bool:
         """Send a piece, and the head before it; see `Outlet`."""
