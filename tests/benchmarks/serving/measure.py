@@ -6,6 +6,7 @@ It refuses to start systems and to judge figures.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from statistics import median
 
 from tests.benchmarks.serving.check import settle
 from tests.benchmarks.serving.figures import (
@@ -26,7 +27,7 @@ from tests.benchmarks.serving.upstream import Upstream
 CONNECTIONS = (1, 8, 32, 128)
 EVENTS = (32, 512)
 """Events of short and of long streams, whose difference is the cost of an event."""
-_SATURATING = 32
+_SATURATING = 128
 _EVENT_CONNECTIONS = 8
 """Few, for the stream that each has under way at the end of a run is not counted."""
 _SEPARATE_CONNECTIONS = 32
@@ -93,13 +94,12 @@ class Bench:
         """Measure each gateway at half of its own peak, and the upstream alone at the same rate."""
         found: dict[str, Tail] = {}
         for system in self._gateways():
-            peak = self._peak(system, table)
-            pairs: list[tuple[Load, Load]] = []
-            for _ in range(self._pace.rounds):
-                alone = self._paced(self._direct, peak / 2)
-                pairs.append((alone, self._paced(system, peak / 2)))
-            without, with_gateway = (median_of(loads) for loads in zip(*pairs, strict=True))
-            found[system.name] = Tail(peak=peak, direct=without, gateway=with_gateway)
+            connections = _best_connections(system, table)
+            rounds = [self._tail(system, connections) for _ in range(self._pace.rounds)]
+            peaks, without, through = zip(*rounds, strict=True)
+            found[system.name] = Tail(
+                peak=median(peaks), direct=median_of(without), gateway=median_of(through)
+            )
             self._say(f"half peak: {system.name}: {found[system.name]}")
         return found
 
@@ -197,9 +197,14 @@ class Bench:
                 warm_seconds=self._pace.warm_seconds,
             )
 
-    def _peak(self, system: System, table: Mapping[Cell, Load]) -> float:
-        rates = [table[cell].per_second for cell in table if cell.is_plain_of(system.name)]
-        return max(rates) if rates else self._closed(system, PLAIN, _SATURATING).per_second
+    def _tail(self, system: System, connections: int) -> tuple[float, Load, Load]:
+        """Return the peak of this moment, and loads at half of it: without and with the gateway.
+
+        The peak of the table is minutes old: the machine may have another speed by now.
+        """
+        with self._alone(system):
+            peak = self._closed(system, PLAIN, connections).per_second
+        return peak, self._paced(self._direct, peak / 2), self._paced(system, peak / 2)
 
     def _in_turn(self) -> Iterator[System]:
         for system in self._systems:
@@ -219,3 +224,13 @@ class Bench:
     @property
     def _direct(self) -> System:
         return self.system(DIRECT)
+
+
+def _best_connections(system: System, table: Mapping[Cell, Load]) -> int:
+    """Return the number of connections with the highest rate."""
+    rates = {
+        cell.connections: load.per_second
+        for cell, load in table.items()
+        if cell.is_plain_of(system.name)
+    }
+    return max(rates, key=lambda connections: rates[connections], default=_SATURATING)
