@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from tests.benchmarks.serving import machine, report
+from tests.benchmarks.serving import machine, report, steadiness
 from tests.benchmarks.serving.check import check
 from tests.benchmarks.serving.many import crowded, measure_many
 from tests.benchmarks.serving.measure import FULL, QUICK, Bench, Pace
@@ -44,9 +44,11 @@ def main(
     pace = replace(usual, requests=requests or usual.requests, rounds=rounds or usual.rounds)
     if shutil.which("wrk") is None:
         raise typer.BadParameter("wrk is missing; `make bench-serving` installs it")
+    before = steadiness.look()
     with tempfile.TemporaryDirectory(prefix="graftline-bench-") as folder:
         results = _measured(Path(folder), chosen, parts, pace)
     lines = [f"{machine.today()}. {_means(pace)}", *machine.describe(PEERS)]
+    lines.append(steadiness.describe(before, steadiness.look()))
     text = report.serving_section(results, lines)
     typer.echo(text)
     if write or (write is None and not quick):

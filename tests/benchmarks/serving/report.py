@@ -26,7 +26,8 @@ that may only infer, a deployment that splits units half and half between the ba
 adapter, the interaction log and the metrics; both arms are seen before anything is measured. wrk \
 makes the load from one thread. A row with a failed request is invalid and makes no ratio. \
 \"Half of the own peak\" is a load of nearly constant rate: each of many connections waits for a \
-random time before each request, 20 ms in the mean with the answer, so a stall delays few others. \
+random time before each request, 20 ms in the mean with the answer, so a stall delays few others; \
+the peak is measured anew just before it. \
 \"Event at saturation\" compares streams of 512 events with streams of 32, all events written at \
 once, each as a write of its own; the first row is what upstream and wrk alone take. \"Event \
 alone\" is processor time, with 5 ms between two events of a stream, so that none is read together \
