@@ -34,6 +34,10 @@ _SEPARATE_CONNECTIONS = 32
 _SEPARATE_GAP_US = 5000
 _MIXED = Shape(streamed_share=8)
 _SAMPLES = 10
+_SHORT_ROUNDS = 4
+"""Short rounds of a tail for each round of the table. What disturbs a shared machine comes and goes
+within a second: it is in every long round, and a median of those would tell of it alone."""
+_SHORT_SECONDS = 2
 _FEW_ANSWERS = 3
 """A system that gave fewer answers on each connection in the warm-up gets `_SLOW_FACTOR` times as
 long, for wrk does not wait for answers that are under way when the time is over."""
@@ -95,7 +99,8 @@ class Bench:
         found: dict[str, Tail] = {}
         for system in self._gateways():
             connections = _best_connections(system, table)
-            rounds = [self._tail(system, connections) for _ in range(self._pace.rounds)]
+            count = _SHORT_ROUNDS * self._pace.rounds
+            rounds = [self._tail(system, connections) for _ in range(count)]
             peaks, without, through = zip(*rounds, strict=True)
             found[system.name] = Tail(
                 peak=median(peaks), direct=median_of(without), gateway=median_of(through)
@@ -181,10 +186,12 @@ class Bench:
             events=after[1] - before[1],
         )
 
-    def _closed(self, system: System, shape: Shape, connections: int) -> Load:
+    def _closed(
+        self, system: System, shape: Shape, connections: int, seconds: int | None = None
+    ) -> Load:
         warm = closed(system, shape, connections=connections, seconds=self._pace.warm_seconds)
         is_slow = warm.requests < _FEW_ANSWERS * connections
-        seconds = self._pace.seconds * (_SLOW_FACTOR if is_slow else 1)
+        seconds = (seconds or self._pace.seconds) * (_SLOW_FACTOR if is_slow else 1)
         return closed(system, shape, connections=connections, seconds=seconds)
 
     def _paced(self, system: System, per_second: float) -> Load:
@@ -193,7 +200,7 @@ class Bench:
                 system,
                 PLAIN,
                 per_second=per_second,
-                seconds=2 * self._pace.seconds,
+                seconds=_SHORT_SECONDS,
                 warm_seconds=self._pace.warm_seconds,
             )
 
@@ -203,7 +210,7 @@ class Bench:
         The peak of the table is minutes old: the machine may have another speed by now.
         """
         with self._alone(system):
-            peak = self._closed(system, PLAIN, connections).per_second
+            peak = self._closed(system, PLAIN, connections, _SHORT_SECONDS).per_second
         return peak, self._paced(self._direct, peak / 2), self._paced(system, peak / 2)
 
     def _in_turn(self) -> Iterator[System]:
