@@ -15,7 +15,7 @@ import typer
 from tests.benchmarks.serving import machine, report, steadiness
 from tests.benchmarks.serving.check import check
 from tests.benchmarks.serving.many import crowded, measure_many
-from tests.benchmarks.serving.measure import FULL, QUICK, Bench, Pace
+from tests.benchmarks.serving.measure import FULL, QUICK, SHORT_ROUNDS, SHORT_SECONDS, Bench, Pace
 from tests.benchmarks.serving.page import write_section
 from tests.benchmarks.serving.results import Results
 from tests.benchmarks.serving.systems import ALL, DIRECT, GRAFTLINE, started
@@ -100,7 +100,10 @@ def _words(text: str, known: tuple[str, ...]) -> list[str]:
 
 
 def _means(pace: Pace) -> str:
-    return f"Median of {pace.rounds} rounds of {pace.seconds} s each, one worker each."
+    return (
+        f"Median of {pace.rounds} rounds of {pace.seconds} s each, at half of the peak of "
+        f"{SHORT_ROUNDS * pace.rounds} of {SHORT_SECONDS} s, one worker each."
+    )
 
 
 def _say(text: str) -> None:

@@ -34,10 +34,11 @@ _SEPARATE_CONNECTIONS = 32
 _SEPARATE_GAP_US = 5000
 _MIXED = Shape(streamed_share=8)
 _SAMPLES = 10
-_SHORT_ROUNDS = 4
+SHORT_ROUNDS = 4
 """Short rounds of a tail for each round of the table. What disturbs a shared machine comes and goes
 within a second: it is in every long round, and a median of those would tell of it alone."""
-_SHORT_SECONDS = 2
+SHORT_SECONDS = 2
+"""Time of one of them."""
 _FEW_ANSWERS = 3
 """A system that gave fewer answers on each connection in the warm-up gets `_SLOW_FACTOR` times as
 long, for wrk does not wait for answers that are under way when the time is over."""
@@ -99,7 +100,7 @@ class Bench:
         found: dict[str, Tail] = {}
         for system in self._gateways():
             connections = _best_connections(system, table)
-            count = _SHORT_ROUNDS * self._pace.rounds
+            count = SHORT_ROUNDS * self._pace.rounds
             rounds = [self._tail(system, connections) for _ in range(count)]
             peaks, without, through = zip(*rounds, strict=True)
             found[system.name] = Tail(
@@ -200,7 +201,7 @@ class Bench:
                 system,
                 PLAIN,
                 per_second=per_second,
-                seconds=_SHORT_SECONDS,
+                seconds=SHORT_SECONDS,
                 warm_seconds=self._pace.warm_seconds,
             )
 
@@ -210,7 +211,7 @@ class Bench:
         The peak of the table is minutes old: the machine may have another speed by now.
         """
         with self._alone(system):
-            peak = self._closed(system, PLAIN, connections, _SHORT_SECONDS).per_second
+            peak = self._closed(system, PLAIN, connections, SHORT_SECONDS).per_second
         return peak, self._paced(self._direct, peak / 2), self._paced(system, peak / 2)
 
     def _in_turn(self) -> Iterator[System]:
