@@ -23,7 +23,7 @@ MAX_PIPELINED = 32
 """Most requests that a client may send before the first of them is answered."""
 MIN_BYTES_A_SECOND = 4096
 """Slowest body that is waited for, once it took longer than the client's time."""
-_LOOKS = 4  # in the client's time: how exactly it is kept
+_LOOKS = 4  # in the client's time, and in that of the keep-alive: how exactly they are kept
 _PHRASES = {
     400: "Bad Request",
     408: "Request Timeout",

@@ -117,7 +117,8 @@ def new_request_id() -> str:
     """Return an id for one request: 32 hexadecimal digits, milliseconds first, then 80 random bits.
 
     Ids made one after the other stand side by side in an index. Random ones touch a page of it for
-    each row, which costs the database time and writing.
+    each row, which costs the database time and writing. They are names, not secrets: one that is
+    guessed opens nothing without a key of its project.
     """
     return f"{time.time_ns() // 1_000_000:012x}{random.getrandbits(80):020x}"
 

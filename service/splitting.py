@@ -13,7 +13,7 @@ _DIGITS = 13
 _PLACES = 1 << (4 * _DIGITS)
 
 
-@lru_cache(maxsize=4096)  # units come again, and a hash costs more than it seems: its code is large
+@lru_cache(maxsize=4096)  # units come again
 def hash_unit(salt: str, unit: str) -> str:
     """Return the hash of a unit, 64 hexadecimal digits; the unit cannot be read back from it."""
     return sha256(f"{salt}\0{unit}".encode("utf-8", "surrogatepass")).hexdigest()

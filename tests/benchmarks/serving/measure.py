@@ -36,7 +36,7 @@ _MIXED = Shape(streamed_share=8)
 _SAMPLES = 10
 SHORT_ROUNDS = 4
 """Short rounds of a tail for each round of the table. What disturbs a shared machine comes and goes
-within a second: it is in every long round, and a median of those would tell of it alone."""
+within seconds: it is in every long round, and a median of those would tell of it alone."""
 SHORT_SECONDS = 2
 """Time of one of them."""
 _FEW_ANSWERS = 3
