@@ -4,13 +4,13 @@ It refuses to know vLLM's wire and how routes are decided. Whatever happens, one
 it; a request is answered by the version it was routed to, or fails clearly.
 """
 
-import random
 import time
 
 from litestar.types import Receive
 
 from registry.errors import Declined, Interrupted, Unavailable, Unreachable
 from service.answer_notes import AnswerNotes
+from service.dice import DICE
 from service.fleet.attempts import Attempts, failure_of
 from service.fleet.replica import Replica
 from service.outcome import Asked, Outcome, report
@@ -47,7 +47,7 @@ class Exchange:
                 asked.inquiry.model,
                 caller_project=asked.key.project,
                 unit_of=asked.inquiry.unit_of,
-                draw=random.random(),  # noqa: S311 - a split, not a secret
+                draw=DICE.random(),
                 now=time.time(),
             )
             if asked.key.is_limited:

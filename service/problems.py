@@ -4,7 +4,6 @@ It refuses to know which route raised the error, and never shows an unexpected e
 """
 
 import logging
-import random
 import re
 import time
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ from litestar.exceptions import HTTPException, SerializationException, Validatio
 
 from registry import errors
 from service.dialects.shapes import Shape, shape_of
+from service.dice import DICE
 from service.limits import rate_limit_headers
 from service.wire.anthropic import AnthropicError, error_of
 
@@ -120,7 +120,7 @@ def new_request_id() -> str:
     each row, which costs the database time and writing. They are names, not secrets: one that is
     guessed opens nothing without a key of its project.
     """
-    return f"{time.time_ns() // 1_000_000:012x}{random.getrandbits(80):020x}"
+    return f"{time.time_ns() // 1_000_000:012x}{DICE.getrandbits(80):020x}"
 
 
 def problem_of(error: Exception, request_id: str) -> Problem:

@@ -6,7 +6,6 @@ answer, starts when there is room, is asked once, and is dropped when there is n
 
 import asyncio
 import logging
-import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from registry.errors import GraftlineError, Unavailable
 from registry.lifecycle import AdapterStatus
 from registry.records import Arm, Interaction
 from service.answer_notes import AnswerNotes
+from service.dice import DICE
 from service.features import request_features
 from service.fleet.fleet import Fleet
 from service.inquiry import Inquiry
@@ -66,7 +66,7 @@ class Shadows:
         metrics: ServiceMetrics,
         concurrency: int,
         deadline_seconds: float = DEADLINE_SECONDS,
-        draw: Callable[[], float] = random.random,
+        draw: Callable[[], float] = DICE.random,
     ) -> None:
         self._fleet = fleet
         self._reconciler = reconciler
