@@ -8,6 +8,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import bootstrap
+
+Array: TypeAlias = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +64,23 @@ class Work:
     """Events of streams it relayed."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Ratio:
+    """One system's answers to another's, over pairs of runs."""
+
+    seen: float
+    """All answers of the one over all answers of the other."""
+    low: float
+    """Lower end of the 95 % interval."""
+    high: float
+    """Upper end of the 95 % interval."""
+
+    @property
+    def interval(self) -> str:
+        """The interval, in words for a table."""
+        return f"[{self.low:.3f}, {self.high:.3f}]"
+
+
 def parse_wrk(output: str) -> Load:
     """Return the figures that `post.lua` printed at the end of wrk's output.
 
@@ -82,6 +106,30 @@ def median_of(rounds: Sequence[Load]) -> Load:
         refused=sum(load.refused for load in rounds),
         broken=sum(load.broken for load in rounds),
     )
+
+
+def ratio_of(without: Sequence[Load], through: Sequence[Load]) -> Ratio:
+    """Return the answers through a system to those without, with a bootstrap over the pairs.
+
+    Args:
+        without: Runs without it, at least two.
+        through: As many runs through it; each one's pair was made beside it in time.
+
+    Raises:
+        ValueError: Both sides differ in number, or nothing was answered without.
+    """
+    upper = np.array([load.per_second for load in through])
+    lower = np.array([load.per_second for load in without])
+    if len(upper) != len(lower) or not lower.all():
+        raise ValueError("a ratio needs pairs, and answers on its lower side")
+    found = bootstrap((upper, lower), _of_totals, paired=True, method="percentile", rng=0)
+    low, high = found.confidence_interval
+    return Ratio(seen=float(_of_totals(upper, lower)), low=float(low), high=float(high))
+
+
+def _of_totals(upper: Array, lower: Array, axis: int = -1) -> Array:
+    ratio: Array = upper.sum(axis=axis) / lower.sum(axis=axis)
+    return ratio
 
 
 def percentile(values: Sequence[float], percent: float) -> float:

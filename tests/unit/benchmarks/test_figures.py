@@ -9,6 +9,7 @@ from tests.benchmarks.serving.figures import (
     median_of,
     parse_wrk,
     percentile,
+    ratio_of,
     wall_seconds_an_event,
 )
 from tests.benchmarks.serving.load import pause_for
@@ -112,3 +113,22 @@ def test_memory_growth_counts_from_half_of_the_requests() -> None:
     """What a process takes while it warms up is no growth."""
     samples = [(0, 50_000_000), (40, 90_000_000), (60, 92_000_000), (100, 93_000_000)]
     assert Memory(samples=samples, errors=0).growth_mb == pytest.approx(1.0)
+
+
+def test_a_ratio_is_of_all_answers_with_an_interval_over_the_pairs() -> None:
+    """A slow moment of the machine that meets both of a pair alike widens nothing."""
+    without = [load(rate) for rate in (100, 50, 100, 50, 80, 60)]
+    steady = ratio_of(without, [load(rate * 0.96) for rate in (100, 50, 100, 50, 80, 60)])
+    shaky = ratio_of(without, [load(rate) for rate in (120, 40, 80, 62, 70, 50)])
+    assert steady.seen == pytest.approx(0.96, abs=0.01)
+    assert steady.low == pytest.approx(0.96, abs=0.01)
+    assert steady.high == pytest.approx(0.96, abs=0.01)
+    assert shaky.seen == pytest.approx(422 / 440)
+    assert shaky.low < shaky.seen < shaky.high
+
+
+@pytest.mark.parametrize("without", [[], [100.0, 0.0]])
+def test_a_ratio_needs_pairs_and_answers(without: list[float]) -> None:
+    """One run more on one side belongs to no pair."""
+    with pytest.raises(ValueError, match="needs pairs"):
+        ratio_of([load(rate) for rate in without], [load(), load()])
