@@ -27,12 +27,12 @@ class Watch:
         self.has_left = False
         """Whether the client went away first."""
 
-    async def __aenter__(self) -> "Watch":
+    def __enter__(self) -> "Watch":
         self._task = asyncio.current_task()
         self._departures.begin(self)
         return self
 
-    async def __aexit__(
+    def __exit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,

@@ -56,7 +56,7 @@ class Exchange:
             # Held while it waits too: what is held is neither unloaded nor deleted.
             services.reconciler.hold(route.model)
             try:
-                async with services.departures.watch(receive):
+                with services.departures.watch(receive):
                     await self._in_turn(route, outlet)
             finally:
                 services.reconciler.release(route.model)
@@ -79,7 +79,7 @@ class Exchange:
         fleet, attempts = self._services.fleet, Attempts()
         body = self._asked.inquiry.body_for(route.model, self._asked.request_id)
         while True:
-            replica = await self._pick(route, attempts)
+            replica = self._pick(route, attempts) or await self._loaded(route, attempts)
             replica.outstanding += 1
             try:
                 if await self._try(replica, body, route, outlet):
@@ -110,18 +110,24 @@ class Exchange:
             await (relay.stream if upstream.is_stream else relay.whole)(upstream, route)
             return True
 
-    async def _pick(self, route: Route, attempts: Attempts) -> Replica:
-        """Return the replica to ask; a version that none serves is loaded first.
+    def _pick(self, route: Route, attempts: Attempts) -> Replica | None:
+        return self._services.fleet.pick(
+            route.model,
+            is_base=route.version is None,
+            key_of=self._asked.inquiry.prefix_key,
+            tried=attempts.tried,
+        )
+
+    async def _loaded(self, route: Route, attempts: Attempts) -> Replica:
+        """Return the replica to ask after a version that none serves was loaded.
 
         Raises:
             Unavailable: No replica is up, or none could load the version in time.
         """
-        services, tried = self._services, attempts.tried
-        is_base, key_of = route.version is None, self._asked.inquiry.prefix_key
-        replica = services.fleet.pick(route.model, is_base=is_base, key_of=key_of, tried=tried)
-        if replica is None and route.version is not None:
-            await services.reconciler.ensure(route.version, tried)
-            replica = services.fleet.pick(route.model, is_base=is_base, key_of=key_of, tried=tried)
+        replica = None
+        if route.version is not None:
+            await self._services.reconciler.ensure(route.version, attempts.tried)
+            replica = self._pick(route, attempts)
         if replica is None:
             message = "The engine (vLLM) cannot be reached; it may be starting. Try again."
             raise Unavailable("engine", message)

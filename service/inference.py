@@ -83,16 +83,18 @@ async def read_body(receive: Receive, length: str | None, limit: int) -> bytes:
     """
     if length is not None and length.isdecimal() and int(length[:20]) > limit:
         raise BodyTooLarge(limit)
-    message = await _next(receive)
-    if not message["more_body"]:
-        return _checked(message["body"], limit)
-    whole = bytearray(message["body"])
-    while message["more_body"]:
-        message = await _next(receive)
-        whole += message["body"]
-        if len(whole) > limit:
+    whole = bytearray()  # not a list: there may be a great many small pieces
+    while True:
+        message: Mapping[str, Any] = await receive()
+        if message["type"] != "http.request":
+            raise ClientLeft
+        piece: bytes = message["body"]
+        if len(whole) + len(piece) > limit:
             raise BodyTooLarge(limit)
-    return bytes(whole)
+        if message["more_body"]:
+            whole += piece
+        else:
+            return bytes(whole + piece) if whole else piece
 
 
 async def send_problem(problem: Problem, shape: Shape, outlet: Outlet) -> None:
@@ -106,16 +108,3 @@ async def send_problem(problem: Problem, shape: Shape, outlet: Outlet) -> None:
     outlet.begin(problem.status, headers)
     outlet.end(body)
     await outlet.drain()
-
-
-async def _next(receive: Receive) -> Mapping[str, Any]:
-    message: Mapping[str, Any] = await receive()
-    if message["type"] != "http.request":
-        raise ClientLeft
-    return message
-
-
-def _checked(body: bytes, limit: int) -> bytes:
-    if len(body) > limit:
-        raise BodyTooLarge(limit)
-    return body

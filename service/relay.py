@@ -11,7 +11,7 @@ from service.outlet import Outlet
 from service.problems import in_shape, problem_of, stream_event
 from service.routing import Route
 from service.streaming import StreamReader
-from service.vllm import Upstream
+from service.upstream.connection import Connection
 
 _OK, _ERRORS = 200, 400
 _JSON = b"application/json"
@@ -39,14 +39,14 @@ class Relay:
         self._report = report
         self._outlet = outlet
 
-    async def whole(self, upstream: Upstream, route: Route) -> None:
+    async def whole(self, upstream: Connection, route: Route) -> None:
         """Send a plain answer; nothing is sent before the engine's answer is complete.
 
         Raises:
             Unavailable: The engine died, or was too slow.
         """
         dialect, outcome = self._asked.inquiry.dialect, self._outcome
-        body = await upstream.read()
+        body = await upstream.body()
         outcome.take(upstream.status, dialect.read(body))
         if outcome.notes is not None:
             outcome.notes.feed(body)
@@ -55,7 +55,7 @@ class Relay:
         self._outlet.begin(upstream.status, self._head(upstream, route, len(body)))
         await self._end(body, route)
 
-    async def stream(self, upstream: Upstream, route: Route) -> None:
+    async def stream(self, upstream: Connection, route: Route) -> None:
         """Send events as they come; a stream that breaks ends with an event that says so.
 
         The head goes out with the first event: until then another replica can be asked, and a write
@@ -90,7 +90,7 @@ class Relay:
         await self._outlet.drain()
 
     def _head(
-        self, upstream: Upstream, route: Route, length: int | None
+        self, upstream: Connection, route: Route, length: int | None
     ) -> list[tuple[bytes, bytes]]:
         headers = [
             (b"content-type", upstream.content_type if upstream.status < _ERRORS else _JSON),

@@ -161,12 +161,12 @@ class Shadows:
         replica.outstanding += 1
         try:
             async with replica.engine.generate(dialect.path, body, request_id) as upstream:
-                whole = await upstream.read()
+                whole, status = await upstream.body(), upstream.status
         finally:
             replica.outstanding -= 1
             self._reconciler.release(copy.model)
         notes.feed(whole)
-        return _Answer(upstream.status, dialect.read(whole), notes.mean_logprob)
+        return _Answer(status, dialect.read(whole), notes.mean_logprob)
 
     def _is_serving(self, model: str) -> bool:
         """Return whether a model can answer now; a copy makes nobody load anything."""

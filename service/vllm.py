@@ -6,7 +6,6 @@ that could not be opened is reported as such, and the caller decides.
 
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from types import TracebackType
 from typing import Any, TypeVar
 
 import aiohttp
@@ -14,7 +13,6 @@ import msgspec
 from aiohttp import ClientResponse, ClientSession, ClientTimeout
 
 from registry.errors import EngineError, Interrupted, StoreAway, Unavailable, Unreachable
-from service.upstream.connection import Connection
 from service.upstream.lateness import again_if_late
 from service.upstream.pool import CONNECT_SECONDS, KEEPALIVE_SECONDS, ConnectionPool, PendingPost
 
@@ -52,44 +50,6 @@ class _ProbeChoice(msgspec.Struct):
 
 class _ProbeAnswer(msgspec.Struct):
     choices: list[_ProbeChoice]
-
-
-class Upstream:
-    """The engine's answer to one inference request, as far as it has come."""
-
-    __slots__ = ("content_type", "is_stream", "pour", "read", "status")
-
-    def __init__(self, connection: Connection) -> None:
-        self.status = connection.status
-        """HTTP status."""
-        self.content_type = _content_type(connection)
-        """Media type of the body."""
-        self.is_stream = self.content_type.startswith(b"text/event-stream")
-        """Whether the answer comes as server-sent events."""
-        self.read = connection.body
-        """Returns the whole body; see `Connection.body`."""
-        self.pour = connection.pour
-        """Hands on the body as it comes; see `Connection.pour`."""
-
-
-class Generation:
-    """One inference request, sent for the length of a block; leaving early aborts it."""
-
-    __slots__ = ("_post",)
-
-    def __init__(self, post: PendingPost) -> None:
-        self._post = post
-
-    async def __aenter__(self) -> Upstream:
-        return Upstream(await self._post.__aenter__())
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self._post.__aexit__(kind, error, trace)
 
 
 class Engine:
@@ -209,7 +169,7 @@ class Engine:
             raise EngineError(_OK, f"{len(found)} log-probabilities for {len(token_ids)} tokens")
         return found
 
-    def generate(self, path: str, body: bytes, request_id: str) -> Generation:
+    def generate(self, path: str, body: bytes, request_id: str) -> PendingPost:
         """Return one inference request, sent when its block is entered.
 
         Args:
@@ -222,10 +182,7 @@ class Engine:
             Interrupted: It died before it answered.
             Unavailable: It took longer than the deadline.
         """
-        deadline_seconds = self._deadline_seconds
-        return Generation(
-            self._pool.post(path, body, request_id=request_id, deadline_seconds=deadline_seconds)
-        )
+        return self._pool.post(path, body, request_id, self._deadline_seconds)
 
     @property
     def _open_session(self) -> ClientSession:
@@ -258,13 +215,6 @@ class Engine:
 
 _OK, _BAD_REQUEST, _NOT_FOUND, _UNAVAILABLE = 200, 400, 404, 503
 _Kind = TypeVar("_Kind")
-
-
-def _content_type(connection: Connection) -> bytes:
-    for name, value in connection.headers:
-        if name == b"content-type":
-            return value
-    return b"application/json"
 
 
 async def _accepted(response: ClientResponse) -> bytes:

@@ -52,6 +52,19 @@ class Connection(asyncio.Protocol):
         self._is_full = False
         self._failure: Exception | None = None
 
+    @property
+    def content_type(self) -> bytes:
+        """The answer's media type; JSON if its head names none."""
+        for name, value in self.headers:
+            if name == b"content-type":
+                return value
+        return b"application/json"
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether the answer comes as server-sent events."""
+        return self.content_type.startswith(b"text/event-stream")
+
     # What the caller does.
 
     def send(self, request: bytes, deadline_seconds: float) -> None:
@@ -70,7 +83,8 @@ class Connection(asyncio.Protocol):
             Unavailable: The deadline came first.
         """
         while not self.status:
-            await self._changed()
+            self._raise_failure()
+            await self._change()
 
     async def pour(
         self, take: Callable[[bytes], bool], drain: Callable[[], Awaitable[None]]
@@ -97,7 +111,8 @@ class Connection(asyncio.Protocol):
                     self._resume()
                     self._hand_on()
                 else:
-                    await self._changed()
+                    self._raise_failure()
+                    await self._change()
             self._raise_failure()
         finally:
             self._take = None
@@ -109,7 +124,8 @@ class Connection(asyncio.Protocol):
         while not self.is_complete:
             if self._chunks:
                 parts.append(self._taken())
-            await self._changed()
+            self._raise_failure()
+            await self._change()
         return b"".join((*parts, *self._chunks))
 
     def finish(self) -> bool:
@@ -153,14 +169,10 @@ class Connection(asyncio.Protocol):
             self._is_paused = False
             self._transport.resume_reading()
 
-    async def _changed(self) -> None:
-        self._raise_failure()
+    def _change(self) -> asyncio.Future[None]:
+        """Return what is done when something has come, or has gone wrong."""
         self._waiter = self._loop.create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
-        self._raise_failure()
+        return self._waiter
 
     def _raise_failure(self) -> None:
         if self._failure is not None and not self._chunks:

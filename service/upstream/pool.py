@@ -47,9 +47,13 @@ class ConnectionPool:
         self._is_closed = False
 
     def post(
-        self, path: str, body: bytes, *, request_id: str, deadline_seconds: float
+        self, path: str, body: bytes, request_id: str, deadline_seconds: float
     ) -> "PendingPost":
-        """Return a request, which is sent when its block is entered."""
+        """Return a request, which is sent when its block is entered.
+
+        Leaving the block early makes the engine abort it. What the block is given is the connection
+        with the head of the answer; it is another's as soon as the block is left.
+        """
         head = f"POST {self._prefix}{path}".encode("latin-1") + self._fields
         fields = f"x-request-id: {request_id}\r\ncontent-length: {len(body)}\r\n\r\n"
         return PendingPost(self, head + fields.encode("latin-1") + body, deadline_seconds)

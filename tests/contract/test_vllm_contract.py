@@ -63,7 +63,7 @@ async def peer(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
 async def ask(peer: Peer, path: str, body: dict[str, Any], request_id: str = "a" * 32) -> Any:
     """Send a request and return its status and its decoded body."""
     async with peer.engine.generate(path, json.dumps(body).encode(), request_id) as upstream:
-        return upstream.status, json.loads(await upstream.read())
+        return upstream.status, json.loads(await upstream.body())
 
 
 async def stream(
@@ -306,7 +306,7 @@ async def test_a_body_that_makes_no_sense_is_the_clients_fault(
     """A field of another type is answered with 400 in OpenAI's shape."""
     async with peer.engine.generate(path, body, "c" * 32) as upstream:
         assert upstream.status == 400
-        assert json.loads(await upstream.read())["error"]["message"]
+        assert json.loads(await upstream.body())["error"]["message"]
 
 
 @pytest.mark.parametrize("messages", [b'"\xff"', b"[" * 3000 + b"]" * 3000], ids=["text", "depth"])
@@ -315,7 +315,7 @@ async def test_a_body_that_cannot_be_read_is_the_clients_fault(peer: Peer, messa
     body = b'{"model": "tiny-base", "messages": ' + messages + b"}"
     async with peer.engine.generate(CHAT, body, "c" * 32) as upstream:
         assert upstream.status == 400
-        assert json.loads(await upstream.read())["detail"]
+        assert json.loads(await upstream.body())["detail"]
 
 
 async def test_a_message_without_its_field_is_refused_in_openais_shape(peer: Peer) -> None:

@@ -26,7 +26,7 @@ async def say(engine: Engine, model: str) -> str:
         "ignore_eos": True,
     }
     async with engine.generate(CHAT, json.dumps(body).encode(), "a" * 32) as upstream:
-        answer = json.loads(await upstream.read())
+        answer = json.loads(await upstream.body())
     return str(answer["choices"][0]["message"]["content"])
 
 

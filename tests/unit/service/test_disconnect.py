@@ -38,7 +38,7 @@ async def test_a_short_request_is_never_listened_for() -> None:
     """It costs no task."""
     client = Client()
     async with listening(60) as departures:
-        async with departures.watch(client.receive):
+        with departures.watch(client.receive):
             await asyncio.sleep(0)
         assert not client.asked.is_set()
 
@@ -48,7 +48,7 @@ async def test_a_request_whose_client_left_is_given_up() -> None:
     client = Client()
     async with listening(0.001) as departures:
         async with asyncio.timeout(5):
-            async with departures.watch(client.receive) as watch:
+            with departures.watch(client.receive) as watch:
                 await client.asked.wait()
                 client.left.set()
                 await asyncio.Event().wait()
@@ -63,7 +63,7 @@ async def test_another_cancellation_goes_through() -> None:
     client = Client()
 
     async def request(departures: Departures) -> None:
-        async with departures.watch(client.receive):
+        with departures.watch(client.receive):
             await asyncio.Event().wait()
 
     async with listening(60) as departures, asyncio.TaskGroup() as group:
@@ -77,16 +77,15 @@ async def test_an_error_goes_through() -> None:
     """Whatever the request met is raised as it is."""
     client = Client()
     async with listening(60) as departures:
-        with pytest.raises(ValueError, match="met"):
-            async with departures.watch(client.receive):
-                raise ValueError("met")
+        with pytest.raises(ValueError, match="met"), departures.watch(client.receive):
+            raise ValueError("met")
 
 
 async def test_a_client_that_leaves_after_the_end_cancels_nothing() -> None:
     """The listener of a finished request does no harm to the task that ran it."""
     client = Client()
     async with listening(0.001) as departures:
-        async with departures.watch(client.receive):
+        with departures.watch(client.receive):
             await client.asked.wait()
         client.left.set()
         for _ in range(5):
