@@ -114,8 +114,8 @@ class InteractionLog:
             remaining = len(self._pending)
             while remaining > 0:
                 remaining -= await self._write_batch(min(remaining, MOST_ROWS))
-            if self._usage.waiting_requests:
-                await self._write_usage()
+            if not self._pending and self._usage.waiting_requests:
+                await self._write_usage()  # else it goes with the next rows
             if not self._pending:
                 self._arrived.clear()
             self._full.clear()

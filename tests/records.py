@@ -9,10 +9,12 @@ from typing import Any
 from registry.lifecycle import AdapterStatus, JobStatus
 from registry.records import (
     AdapterVersion,
+    ApiKey,
     Arm,
     Deployment,
     FineTuningJob,
     Interaction,
+    Scope,
     UsageRow,
 )
 
@@ -90,6 +92,19 @@ def fine_tuning_job(identifier: str, **changes: Any) -> FineTuningJob:
         "created_at": 1,
     }
     return FineTuningJob(**(values | changes))
+
+
+def api_key(identifier: str = "key-1", **changes: Any) -> ApiKey:
+    """Return a key that may infer, without limits and without an end."""
+    values: dict[str, Any] = {
+        "id": identifier,
+        "project": "default",
+        "name": "x",
+        "secret_sha256": "a",
+        "scopes": [Scope.INFERENCE],
+        "created_at": 1,
+    }
+    return ApiKey(**(values | changes))
 
 
 def usage_row(**changes: Any) -> UsageRow:

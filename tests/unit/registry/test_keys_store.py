@@ -8,18 +8,12 @@ import pytest
 from registry.errors import Conflict, NotFound
 from registry.records import ApiKey, Scope
 from registry.store import Store
+from tests.records import api_key
 
 
 def key(number: int) -> ApiKey:
     """Return an admin key."""
-    return ApiKey(
-        id=f"key-{number}",
-        project="default",
-        name="x",
-        secret_sha256=f"{number:064x}",
-        scopes=[Scope.ADMIN],
-        created_at=1,
-    )
+    return api_key(f"key-{number}", secret_sha256=f"{number:064x}", scopes=[Scope.ADMIN])
 
 
 def another_stays(chosen: ApiKey, keys: Sequence[ApiKey]) -> None:

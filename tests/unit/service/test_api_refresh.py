@@ -2,10 +2,11 @@
 
 import asyncio
 
-from registry.records import ApiKey, Scope
+from registry.records import ApiKey
 from service.auth import Keyring, hash_secret
 from service.routing import RoutingTable
 from service.snapshot import Snapshot
+from tests.records import api_key
 
 
 def snapshot(base: str) -> Snapshot:
@@ -15,14 +16,7 @@ def snapshot(base: str) -> Snapshot:
 
 def key() -> ApiKey:
     """Return a key with the secret `secret`."""
-    return ApiKey(
-        id="key-1",
-        project="default",
-        name="x",
-        secret_sha256=hash_secret("secret"),
-        scopes=[Scope.INFERENCE],
-        created_at=1,
-    )
+    return api_key(secret_sha256=hash_secret("secret"))
 
 
 class SlowFirst:

@@ -1,8 +1,9 @@
 """Interactions on their way to the store."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, cast
 
 import pytest
@@ -16,7 +17,7 @@ from service.interaction_log import BATCH_ROWS, InteractionLog
 from service.kept_text import MAX_TEXT_BYTES, KeptText
 from service.metrics import ServiceMetrics
 from service.usage import UsageLedger
-from tests.records import interaction
+from tests.records import api_key, interaction
 
 
 @dataclass
@@ -28,6 +29,7 @@ class AwayStore:
     batches: int = 0
     stored: list[str] = field(default_factory=list)
     written: asyncio.Event = field(default_factory=asyncio.Event)
+    meanwhile: Callable[[], None] | None = None
 
     @property
     def interactions(self) -> "AwayStore":
@@ -49,6 +51,8 @@ class AwayStore:
         self.batches += 1
         self.requests += sum(row.requests for row in usage)
         self.written.set()
+        if self.meanwhile is not None:
+            self.meanwhile()
 
 
 @pytest.fixture
@@ -84,6 +88,33 @@ async def test_what_waited_is_written_in_few_transactions(metrics: ServiceMetric
     await log.flush()
     assert store.stored == names
     assert store.batches == 1
+
+
+async def test_usage_goes_with_the_rows(metrics: ServiceMetrics) -> None:
+    """What is used while a batch is written waits for the next rows, not for one of its own."""
+    ledger, store = UsageLedger(metrics.usage_dropped), AwayStore(failures=0)
+    log = InteractionLog(cast("Store", store), metrics, ledger)
+
+    def ask(name: str) -> None:
+        log.record(interaction(name))
+        ledger.add(api_key(), "tiny-base", 0.0, 1, 1)
+
+    ask("chatcmpl-1")
+    store.meanwhile = partial(ask, "chatcmpl-2")
+    await log.flush()
+    assert (store.batches, store.requests) == (1, 1)
+    store.meanwhile = None
+    await log.flush()
+    assert (store.batches, store.requests) == (2, 2)
+
+
+async def test_usage_without_rows_is_written_alone(metrics: ServiceMetrics) -> None:
+    """Not every request leaves a row."""
+    ledger, store = UsageLedger(metrics.usage_dropped), AwayStore(failures=0)
+    log = InteractionLog(cast("Store", store), metrics, ledger)
+    ledger.add(api_key(), "tiny-base", 0.0, 1, 1)
+    await log.flush()
+    assert (store.batches, store.requests, store.stored) == (1, 1, [])
 
 
 async def test_a_stop_stores_what_is_left(store: Store, metrics: ServiceMetrics) -> None:

@@ -10,9 +10,10 @@ import pytest
 from prometheus_client import Counter
 
 from registry.errors import Invalid, RateLimited
-from registry.records import ApiKey, Scope
+from registry.records import ApiKey
 from service.limits import Counters, Limiter, open_counting, rate_limit_headers
 from service.limits.headers import as_reset
+from tests.records import api_key
 from tests.redis_server import running_redis
 
 PATIENCE_SECONDS = 20.0
@@ -66,16 +67,7 @@ def limiter(url: str | None, clock: Clock, failed: Counter | None = None) -> Lim
 
 def key(name: str, *, requests: int | None = None, tokens: int | None = None) -> ApiKey:
     """Return a key with limits."""
-    return ApiKey(
-        id=f"key-{name}",
-        project="default",
-        name="x",
-        secret_sha256="a",
-        scopes=[Scope.INFERENCE],
-        created_at=1,
-        requests_per_minute=requests,
-        tokens_per_minute=tokens,
-    )
+    return api_key(f"key-{name}", requests_per_minute=requests, tokens_per_minute=tokens)
 
 
 async def test_requests_beyond_the_limit_are_refused_until_the_minute_ends(
