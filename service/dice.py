@@ -1,4 +1,4 @@
-"""The service's own source of random numbers: draws of a split and a sample, names of requests.
+"""The service's own source of random numbers: a split, a sample, a pause, the name of a request.
 
 It refuses secrets (those are of `secrets`), and to share its state: who seeds Python's `random`, as
 libraries for training and testing do, neither repeats our draws nor sees them.

@@ -91,10 +91,12 @@ async def read_body(receive: Receive, length: str | None, limit: int) -> bytes:
         piece: bytes = message["body"]
         if len(whole) + len(piece) > limit:
             raise BodyTooLarge(limit)
-        if message["more_body"]:
-            whole += piece
-        else:
-            return bytes(whole + piece) if whole else piece
+        is_last = not message["more_body"]
+        if is_last and not whole:
+            return piece
+        whole += piece
+        if is_last:
+            return bytes(whole)
 
 
 async def send_problem(problem: Problem, shape: Shape, outlet: Outlet) -> None:

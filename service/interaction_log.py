@@ -111,11 +111,12 @@ class InteractionLog:
             Unavailable: The database cannot be reached; what waits goes on waiting.
         """
         async with self._writing:
-            remaining = len(self._pending)
+            remaining, is_again = len(self._pending), self._usage.is_taken
             while remaining > 0:
                 remaining -= await self._write_batch(min(remaining, MOST_ROWS))
-            if not self._pending and self._usage.waiting_requests:
-                await self._write_usage()  # else it goes with the next rows
+            # Usage goes with the rows; with rows whose usage was taken before, only that did.
+            if self._usage.waiting_requests and (is_again or not self._pending):
+                await self._write_usage()
             if not self._pending:
                 self._arrived.clear()
             self._full.clear()

@@ -54,6 +54,11 @@ class UsageLedger:
         self._taken = []
 
     @property
+    def is_taken(self) -> bool:
+        """Whether a batch was taken that is not stored yet; the next one taken is the same."""
+        return bool(self._taken)
+
+    @property
     def waiting_requests(self) -> int:
         """Requests counted here that are not stored yet."""
         waiting = sum(sums[0] for sums in self._sums.values())

@@ -182,7 +182,8 @@ class Engine:
             Interrupted: It died before it answered.
             Unavailable: It took longer than the deadline.
         """
-        return self._pool.post(path, body, request_id, self._deadline_seconds)
+        deadline_seconds = self._deadline_seconds
+        return self._pool.post(path, body, request_id=request_id, deadline_seconds=deadline_seconds)
 
     @property
     def _open_session(self) -> ClientSession:

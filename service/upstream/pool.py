@@ -47,7 +47,7 @@ class ConnectionPool:
         self._is_closed = False
 
     def post(
-        self, path: str, body: bytes, request_id: str, deadline_seconds: float
+        self, path: str, body: bytes, *, request_id: str, deadline_seconds: float
     ) -> "PendingPost":
         """Return a request, which is sent when its block is entered.
 

@@ -6,7 +6,6 @@ is killed between a delivery and its record delivers again: at least once, never
 
 import asyncio
 import logging
-import secrets
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -17,6 +16,7 @@ from registry.errors import GraftlineError
 from registry.records import DeliveryStatus, Lease, WebhookAttempt, WebhookDelivery
 from registry.store import Store
 from registry.store.webhooks import Due
+from service.dice import DICE
 from service.metrics import ServiceMetrics
 from service.webhooks.backoff import next_attempt
 from service.webhooks.sender import Sender
@@ -35,8 +35,6 @@ _LOOKED_AT = 256
 _FORGET_SECONDS = 3600.0
 _GONE = 410
 
-_DICE = secrets.SystemRandom()
-
 logger = logging.getLogger(__name__)
 
 
@@ -52,7 +50,7 @@ class Courier:
         process: str,
         retry_seconds: float,
         clock: Callable[[], float] = time.time,
-        chance: Callable[[], float] = _DICE.random,
+        chance: Callable[[], float] = DICE.random,
     ) -> None:
         self._store = store
         self._sender = sender

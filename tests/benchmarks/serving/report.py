@@ -17,7 +17,7 @@ TITLE = """\
 # Benchmarks
 
 Made by `make bench-serving`, `make bench-engine`, `make bench-swaps`, `make bench-training`, \
-`make bench-data` and `make bench-methods`; \
+`make bench-data`, `make bench-methods`, `make bench-evals` and `make bench-drift`; \
 each section has its date.
 
 How to read it. One compiled upstream answers at once; each system forwards to it with one worker, \

@@ -108,6 +108,26 @@ async def test_usage_goes_with_the_rows(metrics: ServiceMetrics) -> None:
     assert (store.batches, store.requests) == (2, 2)
 
 
+async def test_usage_counted_since_a_write_that_failed_is_stored_too(
+    metrics: ServiceMetrics,
+) -> None:
+    """The batch that is written again takes along what it took the first time, and no more."""
+    ledger, store = UsageLedger(metrics.usage_dropped), AwayStore(failures=1)
+    log = InteractionLog(cast("Store", store), metrics, ledger)
+
+    def ask(name: str) -> None:
+        log.record(interaction(name))
+        ledger.add(api_key(), "tiny-base", 0.0, 1, 1)
+
+    ask("chatcmpl-1")
+    with pytest.raises(Unavailable):
+        await log.flush()
+    ask("chatcmpl-2")
+    store.meanwhile = lambda: log.record(interaction("chatcmpl-3"))
+    await log.flush()
+    assert store.requests == 2
+
+
 async def test_usage_without_rows_is_written_alone(metrics: ServiceMetrics) -> None:
     """Not every request leaves a row."""
     ledger, store = UsageLedger(metrics.usage_dropped), AwayStore(failures=0)

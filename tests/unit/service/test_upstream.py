@@ -60,7 +60,7 @@ async def served(talk: Talk) -> AsyncIterator[tuple[Server, ConnectionPool]]:
 
 async def ask(pool: ConnectionPool, *, seconds: float = 5.0) -> bytes:
     """Send one request and return the body of its answer."""
-    async with pool.post("/v1/x", b"{}", "r" * 32, seconds) as answer:
+    async with pool.post("/v1/x", b"{}", request_id="r" * 32, deadline_seconds=seconds) as answer:
         return await answer.body()
 
 
@@ -120,7 +120,7 @@ async def test_a_stream_comes_in_pieces() -> None:
     async with served(talk) as (server, pool):
         seen = []
         async with (
-            pool.post("/s", b"{}", "r", 5) as answer,
+            pool.post("/s", b"{}", request_id="r", deadline_seconds=5) as answer,
             pieces_of(answer) as pieces,
         ):
             while (piece := await pieces.get()) is not None:
@@ -139,7 +139,7 @@ async def test_leaving_early_cuts_the_connection() -> None:
 
     async with served(talk) as (server, pool):
         async with (
-            pool.post("/s", b"{}", "r", 5) as answer,
+            pool.post("/s", b"{}", request_id="r", deadline_seconds=5) as answer,
             pieces_of(answer) as pieces,
         ):
             assert await pieces.get() == b"one"
@@ -273,7 +273,7 @@ async def test_a_slow_reader_holds_the_engine_back() -> None:
 
     async with served(talk) as (server, pool):
         async with (
-            pool.post("/s", b"{}", "r", 20) as answer,
+            pool.post("/s", b"{}", request_id="r", deadline_seconds=20) as answer,
             pieces_of(answer) as pieces,
         ):
             total = len(await pieces.get() or b"")
@@ -302,7 +302,7 @@ async def test_a_taker_that_fails_fails_its_request() -> None:
 
     async with (
         served(talk) as (server, pool),
-        pool.post("/s", b"{}", "r", 5) as answer,
+        pool.post("/s", b"{}", request_id="r", deadline_seconds=5) as answer,
     ):
         with pytest.raises(LookupError, match="one"):
             await answer.pour(take, drain)
@@ -326,7 +326,7 @@ async def test_nothing_follows_a_piece_that_was_not_taken() -> None:
 
     async with (
         served(talk) as (server, pool),
-        pool.post("/s", b"{}", "r", 5) as answer,
+        pool.post("/s", b"{}", request_id="r", deadline_seconds=5) as answer,
     ):
         pouring = asyncio.ensure_future(answer.pour(take, drain))
         await asyncio.sleep(0)
