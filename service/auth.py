@@ -50,6 +50,7 @@ class Keyring:
         self._keys: dict[str, ApiKey] = {}
         self._by_header: dict[str, ApiKey] = {}
         self._read_at = float("-inf")
+        self._seen: object = None
         # Protects the order: keys that were read before a change never replace those read after.
         self._refreshing = asyncio.Lock()
 
@@ -99,19 +100,36 @@ class Keyring:
             Unavailable: The database cannot be reached; the keys stay as they were.
         """
         async with self._refreshing:
+            await self._read()
+
+    async def look(self) -> None:
+        """Read them only if they changed since: that costs a fifth of a millisecond, not one.
+
+        Raises:
+            Unavailable: The database cannot be reached; the keys stay as they were.
+        """
+        async with self._refreshing:
             started = self._steady()
-            keys = {key.secret_sha256: key for key in await self._store.keys.valid()}
-            if keys != self._keys:
-                self._keys = keys
-                self._by_header.clear()
+            seen = await self._store.keys.fingerprint()
+            if seen != self._seen:
+                await self._read()
+                self._seen = seen
             self._read_at = started
+
+    async def _read(self) -> None:
+        started = self._steady()
+        keys = {key.secret_sha256: key for key in await self._store.keys.valid()}
+        if keys != self._keys:
+            self._keys = keys
+            self._by_header.clear()
+        self._read_at = started
 
     async def run(self) -> None:
         """Refresh every `REFRESH_SECONDS` until cancelled."""
         while True:
             await asyncio.sleep(REFRESH_SECONDS)
             try:
-                await self.refresh()
+                await self.look()
             except GraftlineError as exc:
                 logger.warning("API keys not refreshed: %s", exc)
 

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from itertools import islice
+from operator import attrgetter
 
 import msgspec
 
@@ -16,6 +17,7 @@ from registry.conversation import words_of
 from registry.errors import GraftlineError, Unavailable
 from registry.records import Interaction
 from registry.store import Store
+from registry.store.batch_process import ProcessDied
 from registry.store.batches import first_field, packed
 from service.features import text_features
 from service.kept_text import KeptText, text_of
@@ -37,6 +39,7 @@ _BATCH_BYTES = 4 * 1024 * 1024
 _ROW_BYTES = 150  # what a waiting row takes beside its content
 _TEXTS_AT_ONCE = 20  # whose features are computed before requests get a turn
 _REMEMBERED = 10_000
+_size_of = attrgetter("size")
 
 logger = logging.getLogger(__name__)
 
@@ -74,6 +77,7 @@ class InteractionLog:
         self._max_bytes = max_bytes
         self._pending: deque[_Waiting] = deque()
         self._bytes = 0
+        self._texts = 0  # how many of them wait
         self._dropped: dict[str, None] = {}
         self._arrived = asyncio.Event()
         self._full = asyncio.Event()
@@ -95,6 +99,7 @@ class InteractionLog:
             self._drop(interaction.id)
             return
         self._bytes += size
+        self._texts += waiting.interaction is not None
         self._pending.append(waiting)
         self._arrived.set()
         if len(self._pending) >= BATCH_ROWS:
@@ -139,7 +144,10 @@ class InteractionLog:
 
     async def _flush_last(self) -> None:
         try:
-            await self.flush()
+            try:
+                await self.flush()
+            except ProcessDied:
+                await self.flush()
         except GraftlineError:
             logger.exception("%d interactions are lost", len(self._pending))
             self._metrics.interactions_dropped.inc(len(self._pending))
@@ -163,8 +171,12 @@ class InteractionLog:
         stored = await self._stored_in_doubt()
         if stored:
             return self._settle(stored)
-        waiting = _within(islice(self._pending, most))
-        batch = await _unfolded(waiting)
+        if self._texts or self._bytes > _BATCH_BYTES:
+            waiting = _within(islice(self._pending, most))
+            batch = await _unfolded(waiting)
+        else:
+            waiting = list(islice(self._pending, most))
+            batch = _Batch([one.row for one in waiting], [])
         self._rows_in_doubt = len(waiting)
         try:
             await self._store.interactions.add_packed(batch.rows, batch.texts, self._usage.take())
@@ -212,8 +224,11 @@ class InteractionLog:
         return stored
 
     def _forget(self, count: int) -> None:
-        for _ in range(count):
-            self._bytes -= self._pending.popleft().size
+        leave = self._pending.popleft
+        gone = [leave() for _ in range(count)]
+        self._bytes -= sum(map(_size_of, gone))
+        if self._texts:
+            self._texts -= sum(one.interaction is not None for one in gone)
 
     async def _write_usage(self) -> None:
         """Write usage alone: counted for interactions that were dropped for want of room."""

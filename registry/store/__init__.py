@@ -3,8 +3,9 @@
 It refuses to know what the records are used for.
 """
 
-from registry.settings import Settings
+from registry.settings import Settings, training_environment
 from registry.store.adapters import Adapters
+from registry.store.batch_process import BatchProcess
 from registry.store.catalogue import Catalogue
 from registry.store.database import WAIT_SECONDS, Database
 from registry.store.deployments import Deployments
@@ -28,8 +29,9 @@ from registry.store.webhooks import Webhooks
 class Store:
     """Every record, by kind. Make one for each process with `open_store`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, batches: BatchProcess | None = None) -> None:
         self.database = database
+        self._batches = batches
         self.files = Files(database)
         self.jobs = Jobs(database)
         self.event_feed = EventFeed(database)
@@ -38,7 +40,7 @@ class Store:
         self.catalogue = Catalogue(database)
         self.evaluations = Evaluations(database)
         self.known_answers = KnownAnswers(database)
-        self.interactions = Interactions(database)
+        self.interactions = Interactions(database, batches)
         self.drift = Drift(database)
         self.keys = Keys(database)
         self.parts = Parts(database)
@@ -51,6 +53,8 @@ class Store:
 
     async def close(self) -> None:
         """Close every connection."""
+        if self._batches is not None:
+            await self._batches.close()
         await self.database.close()
 
 
@@ -67,7 +71,10 @@ async def open_store(settings: Settings, *, wait_seconds: float = WAIT_SECONDS) 
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     database = Database(settings.store_url, wait_seconds=wait_seconds)
     await database.migrate(lock_file=settings.data_dir / "migrate.lock")
-    return Store(database)
+    file = database.file
+    if file is None:
+        return Store(database)
+    return Store(database, BatchProcess(file, wait_seconds, training_environment(settings)))
 
 
 __all__ = ["Store", "open_store"]

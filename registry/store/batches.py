@@ -80,6 +80,15 @@ async def add_packed(
         await connection.execute(unpacking, {"rows": text})
 
 
+def insertion(table: Table, kind: type[Record], rows: Sequence[bytes]) -> list[object]:
+    """Return an `Insertion` of records that `packed` packed, to be packed with others."""
+    return [*_statement(table, kind), "", msgspec.Raw(_as_array(rows))]
+
+
+def _as_array(rows: Sequence[bytes]) -> bytes:
+    return b"".join((b"\xdd", len(rows).to_bytes(4, "big"), *rows))
+
+
 async def _insert_values(
     connection: AsyncConnection, table: Table, kind: type[Record], rows: Sequence[bytes]
 ) -> None:
@@ -107,10 +116,17 @@ def _json_places(kind: type[Record]) -> list[int]:
 
 @cache
 def _insertion(table: Table, kind: type[Record], count: int) -> str:
+    head, row = _statement(table, kind)
+    return head + ", ".join([row] * count)
+
+
+@cache
+def _statement(table: Table, kind: type[Record]) -> tuple[str, str]:
+    """Return an insertion up to its values, and the place holders of one row."""
     values: dict[str, object] = {name: bindparam(name) for name in kind.__struct_fields__}
     one = str(insert(table).values(values).compile(dialect=sqlite.dialect()))
     head, word, row = one.partition(" VALUES ")
-    return head + word + ", ".join([row] * count)
+    return head + word, row
 
 
 @cache

@@ -3,6 +3,7 @@
 It refuses to know what is routed where.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ from registry.lifecycle import AdapterStatus
 from registry.records import AdapterVersion, Deployment
 from registry.store import tables
 from registry.store.database import Database
+from registry.store.prepared import Prepared
 from registry.store.rows import fetch_all
 
 _PRIME = 8191
@@ -45,7 +47,6 @@ class Catalogue:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._figures = _figures()
 
     async def read(self, known: Contents | None = None) -> Contents:
         """Return the contents; the known ones themselves when their stamp still holds.
@@ -56,16 +57,14 @@ class Catalogue:
         Raises:
             Unavailable: The database cannot be reached.
         """
+        if known is not None and await self._stamp() == known.stamp:
+            return known
         versions, deployments = tables.adapters, tables.deployments
         standing = versions.c.status != AdapterStatus.DELETED
         every_version = select(versions).where(standing).order_by(versions.c.seq)
         every_deployment = select(deployments).order_by(deployments.c.name)
         async with self._database.read_as_one() as connection:
-            row = (await connection.execute(self._figures)).one()
-            figures = tuple(int(figure) for figure in row)
-            stamp = Stamp(deployments=figures[:2], versions=figures[2:])
-            if known is not None and stamp == known.stamp:
-                return known
+            stamp = _stamp_of((await connection.execute(_FIGURES)).one())
             if known is not None and stamp.versions == known.stamp.versions:
                 found_versions = known.versions
             else:
@@ -75,6 +74,15 @@ class Catalogue:
             else:
                 found_deployments = await fetch_all(connection, every_deployment, Deployment)
         return Contents(stamp=stamp, versions=found_versions, deployments=found_deployments)
+
+    async def _stamp(self) -> Stamp:
+        (row,) = await self._database.look(_LOOK)
+        return _stamp_of(row)
+
+
+def _stamp_of(row: Sequence[Any]) -> Stamp:
+    figures = tuple(int(figure) for figure in row)
+    return Stamp(deployments=figures[:2], versions=figures[2:])
 
 
 def _figures() -> Select[Any]:
@@ -99,3 +107,7 @@ def _figures() -> Select[Any]:
         func.coalesce(func.sum(state * place), 0),
         func.coalesce(func.sum(state * place * (place % _PRIME)), 0),
     )
+
+
+_FIGURES = _figures()
+_LOOK = Prepared(_FIGURES)

@@ -4,32 +4,27 @@ It refuses to know any table.
 """
 
 import asyncio
-import sqlite3
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any
 
-import aiosqlite
 from alembic import command
 from alembic.config import Config
 from anyio import to_thread
 from filelock import FileLock
-from sqlalchemy import Connection, event, text
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import DataError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from registry.errors import Invalid, Unavailable
+from registry.store import sqlite
+from registry.store.prepared import Prepared, Rows, Step, Straight
 
 _MIGRATIONS = Path(__file__).parent.parent / "migrations"
 WAIT_SECONDS = 30.0
 """Longest time that anybody waits for the database, unless told otherwise."""
 _CANCEL_SECONDS = 0.5
-_SQLITE_POOL = {"pool_size": 2, "max_overflow": 13}
-"""Connections that are kept, and how many more there may be for a while. A connection has a thread,
-whose memory stays as large as its largest batch made it."""
 _POSTGRES_LOCK = 7_241_016
 
 
@@ -45,18 +40,21 @@ class Database:
     def __init__(self, url: str, *, wait_seconds: float = WAIT_SECONDS) -> None:
         self.is_sqlite = url.startswith("sqlite")
         self._wait_seconds = wait_seconds
-        sqlite_arguments = {"timeout": wait_seconds, "async_creator_fn": _open_sqlite}
+        sqlite_options = {**sqlite.POOL, "module": sqlite.MODULE}
         self.engine = create_async_engine(
             url,
-            connect_args=sqlite_arguments if self.is_sqlite else {},
+            connect_args={"timeout": wait_seconds} if self.is_sqlite else {},
             pool_pre_ping=not self.is_sqlite,
             pool_timeout=wait_seconds,
             pool_use_lifo=True,
-            **(_SQLITE_POOL if self.is_sqlite else {}),
+            **(sqlite_options if self.is_sqlite else {}),
         )
         if self.is_sqlite:
-            event.listen(self.engine.sync_engine, "connect", _prepare_sqlite)
-            event.listen(self.engine.sync_engine, "begin", _begin_sqlite)
+            sqlite.prepare(self.engine.sync_engine)
+        self.file = self.engine.url.database if self.is_sqlite else None
+        """The file it is in, if it is one."""
+        self._reading = self._straight("BEGIN")
+        self._writing = self._straight("BEGIN IMMEDIATE")
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
@@ -100,9 +98,39 @@ class Database:
         """
         with _translated():
             async with self._in_time(), self.engine.connect() as connection:
-                await connection.execution_options(graftline_write=True)
+                await connection.execution_options(**{sqlite.WRITES: True})
                 async with connection.begin():
                     yield connection
+
+    async def look(self, prepared: Prepared, **values: object) -> Rows:
+        """Return what a prepared statement finds, in a transaction of its own.
+
+        Raises:
+            Unavailable: The database cannot be reached.
+        """
+        if self._reading is None:
+            async with self.read() as connection:
+                return await prepared.elsewhere(connection, [values])
+        with _translated():
+            (found,) = await self._reading.run([(prepared, [values])])
+        return found
+
+    async def note(self, *steps: Step) -> list[Rows]:
+        """Run prepared statements in a transaction that writes, and return what each found.
+
+        It is durable when this returns.
+
+        Raises:
+            Unavailable: The database cannot be reached, or is locked for too long.
+        """
+        if self._writing is None:
+            async with self.write() as connection:
+                return [await prepared.elsewhere(connection, many) for prepared, many in steps]
+        with _translated():
+            return await self._writing.run(steps)
+
+    def _straight(self, opening: str) -> Straight | None:
+        return None if self.file is None else Straight(self.file, self._wait_seconds, opening)
 
     async def migrate(self, lock_file: Path) -> None:
         """Bring the schema to the newest version; safe when several processes start at once."""
@@ -139,7 +167,7 @@ class Database:
 
     async def _upgrade(self) -> None:
         async with self.engine.connect() as connection:
-            await connection.execution_options(graftline_write=True)
+            await connection.execution_options(**{sqlite.WRITES: True})
             async with connection.begin():
                 if not self.is_sqlite:
                     await connection.execute(
@@ -149,6 +177,9 @@ class Database:
 
     async def close(self) -> None:
         """Close every connection."""
+        for straight in (self._reading, self._writing):
+            if straight is not None:
+                await straight.close()
         await self.engine.dispose()
 
 
@@ -171,35 +202,3 @@ def _run_migrations(connection: Connection) -> None:
     config.set_main_option("script_location", str(_MIGRATIONS))
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
-
-
-async def _open_sqlite(*arguments: Any, **options: Any) -> aiosqlite.Connection:  # noqa: ANN401 - the driver's
-    """Open a connection, and close it again before a cancellation goes on.
-
-    The driver, cancelled meanwhile, leaves a thread behind that nobody waits for; it fails loudly
-    when the event loop is closed before it.
-    """
-    connection = aiosqlite.connect(*arguments, **options)
-    connection._thread.daemon = True  # noqa: SLF001 - as SQLAlchemy does where it opens one
-    opening = asyncio.ensure_future(connection)
-    try:
-        return await asyncio.shield(opening)
-    except asyncio.CancelledError:
-        with suppress(sqlite3.Error):
-            await opening
-            await connection.close()
-        raise
-
-
-def _prepare_sqlite(connection: DBAPIConnection, _record: object) -> None:
-    connection.isolation_level = None  # we say BEGIN ourselves, see _begin_sqlite
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=FULL")  # what was acknowledged survives a power cut
-    cursor.execute("PRAGMA foreign_keys=ON")
-    cursor.close()
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    writes = connection.get_execution_options().get("graftline_write", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

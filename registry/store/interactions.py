@@ -18,10 +18,15 @@ from registry.records import (
     UsageRow,
 )
 from registry.store import tables
-from registry.store.batches import add_packed, packed
+from registry.store.batch_process import BatchProcess
+from registry.store.batches import add_packed, insertion, packed
 from registry.store.database import Database
 from registry.store.rows import Page, add, columns, fetch_all, fetch_first, fetch_page, to_record
-from registry.store.usage import add_usage
+from registry.store.usage import add_usage, usage_insertion
+
+MANY_ROWS = 50
+"""Rows from which a batch is written by a process of its own, where there is one."""
+_encode = msgspec.msgpack.Encoder().encode
 
 
 class Choice(Record, frozen=True, kw_only=True):
@@ -66,8 +71,9 @@ class JudgedPage(Record, frozen=True, kw_only=True):
 class Interactions:
     """The records of requests and of the judgements on them."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, batches: BatchProcess | None = None) -> None:
         self._database = database
+        self._batches = batches
 
     async def add_many(
         self, interactions: Sequence[Interaction], usage: Sequence[UsageRow] = ()
@@ -94,6 +100,9 @@ class Interactions:
             texts: Texts of interactions, each from `packed`.
             usage: Sums to be added.
         """
+        if self._batches is not None and len(rows) >= MANY_ROWS:
+            await self._batches.write(_as_batch(rows, texts, usage))
+            return
         async with self._database.write() as connection:
             if rows:
                 await add_packed(connection, tables.interactions, Interaction, rows)
@@ -223,6 +232,15 @@ class Interactions:
         async with self._database.read() as connection:
             rows = (await connection.execute(query)).mappings()
             return [to_record(row, ArmOutcome) for row in rows]
+
+
+def _as_batch(rows: Sequence[bytes], texts: Sequence[bytes], usage: Sequence[UsageRow]) -> bytes:
+    insertions = [
+        insertion(tables.interactions, Interaction, rows),
+        insertion(tables.interaction_texts, InteractionText, texts),
+        usage_insertion(usage),
+    ]
+    return _encode(insertions)
 
 
 def _chosen(choice: Choice) -> Select[tuple[object, ...]]:

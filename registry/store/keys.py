@@ -4,6 +4,7 @@ It refuses to know the secrets: only their hashes are stored.
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import msgspec
 from sqlalchemy import func, select, update
@@ -14,10 +15,18 @@ from registry.errors import NotFound
 from registry.records import ApiKey
 from registry.store import tables
 from registry.store.database import Database
+from registry.store.prepared import Prepared
 from registry.store.rows import add, fetch_all, fetch_first
 
 Check = Callable[[ApiKey, Sequence[ApiKey]], None]
 """Is given a key that is about to change and every key that was not revoked; raises to refuse."""
+
+
+_VALID = Prepared(
+    select(tables.api_keys)
+    .where(tables.api_keys.c.revoked_at.is_(None))
+    .order_by(tables.api_keys.c.seq)
+)
 
 
 class Keys:
@@ -52,6 +61,10 @@ class Keys:
         query = select(table).where(table.c.revoked_at.is_(None)).order_by(table.c.seq)
         async with self._database.read() as connection:
             return await fetch_all(connection, query, ApiKey)
+
+    async def fingerprint(self) -> list[tuple[Any, ...]]:
+        """Return what differs when `valid` does, in much less time; to be compared, not read."""
+        return await self._database.look(_VALID)
 
     async def get(self, identifier: str) -> ApiKey:
         """Return a key that was not revoked, expired or not.

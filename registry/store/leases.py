@@ -3,15 +3,34 @@
 It refuses to know what that is. A holder that is killed loses the right when its time is over.
 """
 
-from sqlalchemy import delete, insert, select, update
-from sqlalchemy.exc import IntegrityError
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from sqlalchemy import Table, bindparam, delete, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from registry.errors import LostLease
 from registry.records import Lease
 from registry.store import tables
 from registry.store.database import Database
+from registry.store.prepared import Prepared
 from registry.store.rows import columns, fetch_all, fetch_first
+
+
+def _taking(insert: Callable[[Table], Any]) -> Any:  # noqa: ANN401 - each database has a class
+    table = tables.leases
+    statement = insert(table).values({name: bindparam(name) for name in Lease.__struct_fields__})
+    wanted = statement.excluded
+    return statement.on_conflict_do_update(
+        index_elements=["name"],
+        set_={"holder": wanted.holder, "expires_at": wanted.expires_at},
+        where=(table.c.holder == wanted.holder) | (table.c.expires_at < bindparam("now")),
+    ).returning(table.c.name)
+
+
+_TAKE = Prepared(_taking(sqlite.insert), postgresql=_taking(postgresql.insert))
 
 
 class Leases:
@@ -27,20 +46,9 @@ class Leases:
             lease: What is wanted, by whom, and until when.
             now: Unix time in seconds; a lease that ended before may be taken from its holder.
         """
-        table = tables.leases
-        free = (table.c.holder == lease.holder) | (table.c.expires_at < now)
-        renewal = update(table).where(table.c.name == lease.name, free).values(**columns(lease))
-        try:
-            async with self._database.write() as connection:
-                if (await connection.execute(renewal)).rowcount:
-                    return True
-                query = select(table).where(table.c.name == lease.name)
-                if await fetch_first(connection, query, Lease) is not None:
-                    return False
-                await connection.execute(insert(table).values(**columns(lease)))
-        except IntegrityError:  # another process took it first
-            return False
-        return True
+        given = {**msgspec.structs.asdict(lease), "now": now}
+        (taken,) = await self._database.note((_TAKE, [given]))
+        return bool(taken)
 
     async def renew(self, holder: str, *, expires_at: float) -> set[str]:
         """Renew every lease of a holder, and return their names."""

@@ -3,12 +3,19 @@
 It refuses to know what they do.
 """
 
-from sqlalchemy import delete, select
+import msgspec
+from sqlalchemy import bindparam, delete, insert, select
 
 from registry.records import Heartbeat
 from registry.store import tables
 from registry.store.database import Database
-from registry.store.rows import add, fetch_all
+from registry.store.prepared import Prepared
+from registry.store.rows import fetch_all
+
+_FORGET = Prepared(delete(tables.parts).where(tables.parts.c.part == bindparam("name")))
+_BEAT = Prepared(
+    insert(tables.parts).values({name: bindparam(name) for name in Heartbeat.__struct_fields__})
+)
 
 
 class Parts:
@@ -19,10 +26,9 @@ class Parts:
 
     async def beat(self, heartbeat: Heartbeat) -> None:
         """Store a sign of life in place of the part's last."""
-        table = tables.parts
-        async with self._database.write() as connection:
-            await connection.execute(delete(table).where(table.c.part == heartbeat.part))
-            await add(connection, table, heartbeat)
+        await self._database.note(
+            (_FORGET, [{"name": heartbeat.part}]), (_BEAT, [msgspec.structs.asdict(heartbeat)])
+        )
 
     async def alive(self) -> list[Heartbeat]:
         """Return the last heartbeat of every part."""

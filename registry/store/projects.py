@@ -9,9 +9,13 @@ from sqlalchemy.dialects import postgresql, sqlite
 from registry.records import InteractionText, Project
 from registry.store import tables
 from registry.store.database import Database
-from registry.store.rows import columns, fetch_all, fetch_first
+from registry.store.prepared import Prepared
+from registry.store.rows import columns, fetch_first
 
 _SWEEP_ROWS = 500
+
+_FIELDS = Project.__struct_fields__
+_ALL = Prepared(select(*(tables.projects.c[name] for name in _FIELDS)))
 
 
 class Projects:
@@ -22,8 +26,8 @@ class Projects:
 
     async def all(self) -> list[Project]:
         """Return every project that ever chose something."""
-        async with self._database.read() as connection:
-            return await fetch_all(connection, select(tables.projects), Project)
+        rows = await self._database.look(_ALL)
+        return [Project(**dict(zip(_FIELDS, row, strict=True))) for row in rows]
 
     async def get(self, name: str) -> Project:
         """Return a project's choices: the defaults, when it never chose."""

@@ -90,9 +90,29 @@ async def add_usage(
     They are written in one fixed order: two processes that add the same rows do not deadlock.
     """
     if rows:
-        ordered = sorted(rows, key=lambda row: (row.project, row.day, row.key_id, row.model))
         upsert = _sqlite_upsert() if is_sqlite else _postgresql_upsert()
-        await connection.execute(upsert, [columns(row) for row in ordered])
+        await connection.execute(upsert, [columns(row) for row in _ordered(rows)])
+
+
+def usage_insertion(rows: Sequence[UsageRow]) -> list[object]:
+    """Return an `Insertion` that adds rows to what is stored, to be packed with others."""
+    head, row, tail, places = _sqlite_statement()
+    values = [[getattr(one, place) for place in places] for one in _ordered(rows)]
+    return [head, row, tail, values]
+
+
+def _ordered(rows: Sequence[UsageRow]) -> list[UsageRow]:
+    return sorted(rows, key=lambda row: (row.project, row.day, row.key_id, row.model))
+
+
+@cache
+def _sqlite_statement() -> tuple[str, str, str, list[str]]:
+    """Return the upsert up to its values, one row's place holders, the rest, and their order."""
+    fields = UsageRow.__struct_fields__
+    compiled = _sqlite_upsert().compile(dialect=sqlite.dialect(), column_keys=fields)
+    head, values, rest = str(compiled).partition(" VALUES ")
+    row, conflict, tail = rest.partition(" ON CONFLICT ")
+    return head + values, row, conflict + tail, list(compiled.positiontup or ())
 
 
 @cache

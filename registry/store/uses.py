@@ -6,12 +6,25 @@ lives.
 
 from collections.abc import Sequence
 
-from sqlalchemy import delete, insert, select
+import msgspec
+from sqlalchemy import bindparam, delete, insert, select
 
 from registry.records import AdapterUse
 from registry.store import tables
 from registry.store.database import Database
-from registry.store.rows import columns, fetch_all
+from registry.store.prepared import Prepared
+
+_TABLE = tables.adapter_uses
+_FIELDS = AdapterUse.__struct_fields__
+_FORGET = Prepared(
+    delete(_TABLE).where(
+        (_TABLE.c.process == bindparam("speaker")) | (_TABLE.c.said_at < bindparam("forget_before"))
+    )
+)
+_SAY = Prepared(insert(_TABLE).values({name: bindparam(name) for name in _FIELDS}))
+_LIVE = Prepared(
+    select(*(_TABLE.c[name] for name in _FIELDS)).where(_TABLE.c.said_at >= bindparam("since"))
+)
 
 
 class Uses:
@@ -28,22 +41,17 @@ class Uses:
             uses: What it says, each about another version.
             forget_before: Unix time in seconds; older statements of any process are deleted.
         """
-        table = tables.adapter_uses
-        stale = (table.c.process == process) | (table.c.said_at < forget_before)
-        async with self._database.write() as connection:
-            await connection.execute(delete(table).where(stale))
-            if uses:
-                await connection.execute(insert(table), [columns(use) for use in uses])
+        stale = {"speaker": process, "forget_before": forget_before}
+        await self._database.note(
+            (_FORGET, [stale]), (_SAY, [msgspec.structs.asdict(use) for use in uses])
+        )
 
     async def live(self, *, since: float) -> list[AdapterUse]:
         """Return what every process said from a Unix time in seconds on."""
-        table = tables.adapter_uses
-        query = select(table).where(table.c.said_at >= since)
-        async with self._database.read() as connection:
-            return await fetch_all(connection, query, AdapterUse)
+        rows = await self._database.look(_LIVE, since=since)
+        return [AdapterUse(**dict(zip(_FIELDS, row, strict=True))) for row in rows]
 
     async def leave(self, process: str) -> None:
         """Delete a process's statement: it stops."""
-        table = tables.adapter_uses
         async with self._database.write() as connection:
-            await connection.execute(delete(table).where(table.c.process == process))
+            await connection.execute(delete(_TABLE).where(_TABLE.c.process == process))

@@ -4,13 +4,14 @@ It refuses to know what is sent and how: `outbox` writes the deliveries.
 """
 
 import msgspec
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import bindparam, delete, func, literal_column, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from registry.errors import Conflict, NotFound
 from registry.records import DeliveryStatus, WebhookDelivery, WebhookEndpoint
 from registry.store import exchange_tables
 from registry.store.database import Database
+from registry.store.prepared import Prepared
 from registry.store.rows import Page, add, columns, fetch_all, fetch_first, fetch_page
 
 _ENDPOINTS, _DELIVERIES = exchange_tables.webhook_endpoints, exchange_tables.webhook_deliveries
@@ -23,6 +24,16 @@ class Due(msgspec.Struct, frozen=True, kw_only=True):
     """What is sent."""
     endpoint: WebhookEndpoint
     """Whom it goes to, as it is now."""
+
+
+_ANY_DUE = Prepared(
+    select(_DELIVERIES.c.seq)
+    .where(
+        _DELIVERIES.c.status == DeliveryStatus.PENDING.value,
+        _DELIVERIES.c.next_attempt_at <= bindparam("now"),
+    )
+    .limit(literal_column("1"))
+)
 
 
 class Webhooks:
@@ -88,6 +99,8 @@ class Webhooks:
 
     async def due(self, *, now: float, limit: int) -> list[Due]:
         """Return deliveries that are to be tried now, the longest due first."""
+        if not await self._database.look(_ANY_DUE, now=now):
+            return []
         query = (
             select(_DELIVERIES)
             .where(

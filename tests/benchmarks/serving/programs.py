@@ -63,8 +63,8 @@ def cpu_seconds(pid: int) -> float:
 
 
 def resident_bytes(pid: int) -> int:
-    """Return the memory that a process holds now."""
-    return int(psutil.Process(pid).memory_info().rss)
+    """Return the memory that a process and everything below it hold now."""
+    return sum(int(member.memory_info().rss) for member in family(pid))
 
 
 def answers(url: str) -> bool:

@@ -1,0 +1,129 @@
+"""The process that writes long batches into an SQLite file, so that requests need not wait for it.
+
+It refuses to know what the rows mean, and imports next to nothing: it is a process of its own
+beside each busy service process. Run as `python -m registry.batch_writer FILE WAIT_SECONDS MANNER`,
+it takes one batch after another from its standard input, answers each, and ends with its input.
+"""
+
+import os
+import signal
+import sqlite3
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import closing, suppress
+from itertools import chain
+from typing import Any, BinaryIO
+
+import msgspec
+
+PRAGMAS = (
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=FULL",  # what was acknowledged survives a power cut
+    "PRAGMA foreign_keys=ON",
+)
+"""What every connection to the file begins with."""
+LENGTH_BYTES = 8
+"""Bytes before each message, which say how long it is; the highest comes first."""
+GENTLE, ORDINARY = "gentle", "ordinary"
+"""Whether it runs only where nobody else wants to, or takes its turn."""
+_ROWS_A_STATEMENT = 64
+
+
+class Insertion(msgspec.Struct, array_like=True):
+    """Rows for one table."""
+
+    head: str
+    """The statement up to the values."""
+    row: str
+    """One row's place holders."""
+    tail: str
+    """The statement after the values."""
+    rows: list[tuple[Any, ...]]
+    """The rows' values, in the order of the place holders."""
+
+
+class Refusal(msgspec.Struct, array_like=True):
+    """Why a batch is not stored; none of it is."""
+
+    kind: str
+    """Name of the exception in `sqlite3`."""
+    message: str
+    """What it says."""
+
+
+def frame(message: bytes) -> bytes:
+    """Return a message with its length before it."""
+    return len(message).to_bytes(LENGTH_BYTES, "big") + message
+
+
+def serve(source: BinaryIO, sink: BinaryIO, file: str, wait_seconds: float) -> None:
+    """Write batches until the source ends; each is answered with a refusal or with none.
+
+    Args:
+        source: Where lists of insertions come from, packed and framed.
+        sink: Where the answers go.
+        file: The database.
+        wait_seconds: Longest time to wait for another writer.
+    """
+    decode = msgspec.msgpack.Decoder(list[Insertion]).decode
+    encode = msgspec.msgpack.Encoder().encode
+    connection = sqlite3.connect(file, timeout=wait_seconds, isolation_level=None)
+    with closing(connection):
+        for pragma in PRAGMAS:
+            connection.execute(pragma)
+        for message in _messages(source):
+            sink.write(frame(encode(write(connection, decode(message)))))
+            sink.flush()
+
+
+def write(connection: sqlite3.Connection, batch: Sequence[Insertion]) -> Refusal | None:
+    """Write a batch in one transaction; return why not, if it could not be."""
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        for insertion in batch:
+            _insert(connection, insertion)
+        connection.execute("COMMIT")
+    except (sqlite3.Error, sqlite3.Warning, OverflowError) as exc:
+        with suppress(sqlite3.Error):
+            connection.rollback()
+        kind = type(exc).__name__ if isinstance(exc, sqlite3.Error) else "DataError"
+        return Refusal(kind, str(exc))
+    return None
+
+
+def _insert(connection: sqlite3.Connection, insertion: Insertion) -> None:
+    rows = insertion.rows
+    whole = len(rows) - len(rows) % _ROWS_A_STATEMENT
+    starts = range(0, whole, _ROWS_A_STATEMENT)
+    pieces = (chain.from_iterable(rows[start : start + _ROWS_A_STATEMENT]) for start in starts)
+    connection.executemany(_sql(insertion, _ROWS_A_STATEMENT), map(tuple, pieces))
+    connection.executemany(_sql(insertion, 1), rows[whole:])
+
+
+def _sql(insertion: Insertion, count: int) -> str:
+    return insertion.head + ", ".join([insertion.row] * count) + insertion.tail
+
+
+def _messages(source: BinaryIO) -> Iterator[bytes]:
+    """Yield whole messages; one that breaks off is none."""
+    while len(length := source.read(LENGTH_BYTES)) == LENGTH_BYTES:
+        size = int.from_bytes(length, "big")
+        message = source.read(size)
+        if len(message) < size:
+            return
+        yield message
+
+
+def _yield_to_all() -> None:
+    """Let everybody else run first, at once: what is written down here can wait."""
+    if hasattr(os, "SCHED_IDLE"):
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+
+
+if __name__ == "__main__":
+    # It ends with its input, after the service has handed over what it had.
+    for stopping in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(stopping, signal.SIG_IGN)
+    if sys.argv[3] == GENTLE:
+        _yield_to_all()
+    serve(sys.stdin.buffer, sys.stdout.buffer, sys.argv[1], float(sys.argv[2]))

@@ -1,0 +1,62 @@
+"""What the process that writes long batches makes of its input."""
+
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from registry.batch_writer import LENGTH_BYTES, Refusal, frame, serve
+from registry.records import Interaction
+from registry.settings import Settings
+from registry.store import tables
+from registry.store.batches import insertion, packed
+from registry.store.usage import usage_insertion
+from tests.batch_writers import stored_ids, stored_requests
+from tests.records import interaction, usage_row
+
+
+@pytest.fixture
+def file(settings: Settings) -> Path:
+    """Return an empty database."""
+    return settings.data_dir / "graftline.db"
+
+
+def batch(identifiers: Sequence[str]) -> bytes:
+    """Return a batch as the process takes it."""
+    rows = [packed(interaction(name)) for name in identifiers]
+    parts = [
+        insertion(tables.interactions, Interaction, rows),
+        usage_insertion([usage_row()]),
+    ]
+    return frame(msgspec.msgpack.encode(parts))
+
+
+def answers(source: bytes, file: Path) -> list[Refusal | None]:
+    """Return what is answered to messages."""
+    sink = BytesIO()
+    serve(BytesIO(source), sink, str(file), 1.0)
+    sink.seek(0)
+    found = []
+    while length := sink.read(LENGTH_BYTES):
+        answer = sink.read(int.from_bytes(length, "big"))
+        found.append(msgspec.msgpack.decode(answer, type=Refusal | None))
+    return found
+
+
+def test_each_batch_is_answered(file: Path) -> None:
+    """A refused one says why, and is not there; the ones around it are."""
+    first, refused, last = answers(batch(["a"]) + batch(["b", "a"]) + batch(["c"]), file)
+    assert (first, last) == (None, None)
+    assert refused is not None
+    assert refused.kind == "IntegrityError"
+    assert stored_ids(file) == ["a", "c"]
+    assert stored_requests(file) == 4
+
+
+@pytest.mark.parametrize("left", [1, LENGTH_BYTES - 1, LENGTH_BYTES, LENGTH_BYTES + 1, -1])
+def test_a_message_that_breaks_off_is_none(file: Path, left: int) -> None:
+    """The service died while it wrote it; what came before is stored."""
+    assert answers(batch(["a"]) + batch(["b"])[:left], file) == [None]
+    assert stored_ids(file) == ["a"]
