@@ -114,10 +114,11 @@ def _messages(source: BinaryIO) -> Iterator[bytes]:
         yield message
 
 
-def _yield_to_all() -> None:
-    """Let everybody else run first, at once: what is written down here can wait."""
+def give_way() -> None:
+    """Let everybody else run first, at once, where the system lets us."""
     if hasattr(os, "SCHED_IDLE"):
-        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+        with suppress(OSError):  # a sandbox may forbid it
+            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
 
 if __name__ == "__main__":
@@ -125,5 +126,8 @@ if __name__ == "__main__":
     for stopping in (signal.SIGINT, signal.SIGTERM):
         signal.signal(stopping, signal.SIG_IGN)
     if sys.argv[3] == GENTLE:
-        _yield_to_all()
-    serve(sys.stdin.buffer, sys.stdout.buffer, sys.argv[1], float(sys.argv[2]))
+        give_way()
+    try:
+        serve(sys.stdin.buffer, sys.stdout.buffer, sys.argv[1], float(sys.argv[2]))
+    except BrokenPipeError:  # the service was killed: nobody waits for the answer
+        os._exit(1)

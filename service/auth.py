@@ -103,7 +103,7 @@ class Keyring:
             await self._read()
 
     async def look(self) -> None:
-        """Read them only if they changed since: that costs a fifth of a millisecond, not one.
+        """Read them only if they changed since: most looks find nothing new.
 
         Raises:
             Unavailable: The database cannot be reached; the keys stay as they were.

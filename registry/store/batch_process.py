@@ -20,7 +20,7 @@ from registry.errors import Unavailable
 
 SLOW_SECONDS = 0.5
 """Time of a batch after which the process is thought to starve: it has the lock meanwhile."""
-ORDINARY_SECONDS = 60.0
+ORDINARY_SECONDS = 600.0
 """Time for which it takes its turn then, before it gives way to everybody again."""
 _END_SECONDS = 2.0
 """Longest time that the process may take to end what it is at before it is killed."""

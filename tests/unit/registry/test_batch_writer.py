@@ -1,5 +1,6 @@
 """What the process that writes long batches makes of its input."""
 
+import os
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from registry.batch_writer import LENGTH_BYTES, Refusal, frame, serve
+from registry.batch_writer import LENGTH_BYTES, Refusal, frame, give_way, serve
 from registry.records import Interaction
 from registry.settings import Settings
 from registry.store import tables
@@ -60,3 +61,15 @@ def test_a_message_that_breaks_off_is_none(file: Path, left: int) -> None:
     """The service died while it wrote it; what came before is stored."""
     assert answers(batch(["a"]) + batch(["b"])[:left], file) == [None]
     assert stored_ids(file) == ["a"]
+
+
+def test_where_giving_way_is_forbidden_it_writes_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A sandbox that refuses the change of priority does not end the process."""
+
+    def refuse(*_arguments: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "sched_setscheduler", refuse)
+    give_way()

@@ -57,3 +57,30 @@ async def test_a_key_is_revoked_once(store: Store) -> None:
     for check in (None, another_stays):
         with pytest.raises(NotFound):
             await store.keys.revoke("key-1", at=3, check=check)
+
+
+async def test_the_fingerprint_differs_whenever_the_valid_keys_do(store: Store) -> None:
+    """Each change of a key is one; a look without any is none."""
+    await store.keys.add(key(1))
+    seen = [await store.keys.fingerprint()]
+
+    async def differs() -> bool:
+        seen.append(await store.keys.fingerprint())
+        return seen[-1] != seen[-2]
+
+    assert not await differs()
+    for changes in (
+        {"name": "other"},
+        {"scopes": [Scope.TRAINING]},
+        {"requests_per_minute": 1},
+        {"tokens_per_minute": 1},
+        {"expires_at": 9},
+        {"expires_at": None},
+    ):
+        await store.keys.change("key-1", **changes)
+        assert await differs(), changes
+    await store.keys.add(key(2))
+    assert await differs()
+    await store.keys.revoke("key-1", at=2)
+    assert await differs()
+    assert not await differs()

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from registry.errors import Unauthenticated, Unavailable
-from registry.records import Scope
+from registry.records import ApiKey, Scope
 from registry.store import Store
 from service.auth import STALE_SECONDS, Keyring
 from service.front import Front
@@ -147,3 +147,26 @@ async def test_other_projects_keys_are_not_found(
             await governor.delete(path),
         ]
     assert [answer.status_code for answer in answers] == [404, 404, 404]
+
+
+@pytest.mark.usefixtures("app")
+async def test_a_look_reads_the_keys_only_where_they_changed(
+    client: httpx.AsyncClient, store: Store
+) -> None:
+    """A revoked key is gone at the next look; without a change nothing is read."""
+    made, reads, valid = await make(client), [0], store.keys.valid
+
+    async def counted() -> list[ApiKey]:
+        reads[0] += 1
+        return await valid()
+
+    store.keys.valid = counted  # type: ignore[method-assign] # counts
+    keyring = Keyring(store)
+    await keyring.look()
+    await keyring.look()
+    assert reads == [1]
+    assert keyring.find(made["secret"]) is not None
+    await store.keys.revoke(made["id"], at=1)
+    await keyring.look()
+    assert keyring.find(made["secret"]) is None
+    assert reads == [2]
