@@ -31,7 +31,8 @@ the peak is measured anew just before it. \
 \"Event at saturation\" compares streams of 512 events with streams of 32, all events written at \
 once, each as a write of its own; the first row is what upstream and wrk alone take. \"Event \
 alone\" is processor time, with 5 ms between two events of a stream, so that none is read together \
-with the next. The full run watches the memory over a million requests, one of eight streamed; \
+with the next. The full run watches the memory, that of child processes counted in, over a million \
+requests, one of eight streamed; \
 `BENCH="--only memory --systems graftline --requests 1000000"` does that alone.
 """
 
