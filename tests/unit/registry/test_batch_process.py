@@ -102,6 +102,18 @@ async def is_unavailable(store: Store, identifiers: Sequence[str]) -> bool:
     return False
 
 
+async def write_until_cancelled(
+    store: Store, file: Path, seen: list[tuple[bool, list[str]]]
+) -> None:
+    """Write a batch; cancelled, note whether the process lives then, and what is stored."""
+    writer = writer_of(store)
+    try:
+        await is_unavailable(store, names("b"))
+    except asyncio.CancelledError:
+        seen.append((bool(still_alive([writer])), stored_ids(file)))
+        raise
+
+
 async def test_rows_texts_and_usage_are_stored_together(store: Store, file: Path) -> None:
     """Every row once and in order, and usage is added to what there was."""
     for prefix in ("a", "b"):
@@ -245,16 +257,9 @@ async def test_a_cancellation_goes_on_when_the_process_has_ended(
     reading = Reading(writer)
     seen: list[tuple[bool, list[str]]] = []
 
-    async def write() -> None:
-        try:
-            await is_unavailable(store, names("b"))
-        except asyncio.CancelledError:
-            seen.append((bool(still_alive([writer])), stored_ids(file)))
-            raise
-
     async with asyncio.TaskGroup() as group:
         with locked(file):
-            writing = group.create_task(write())
+            writing = group.create_task(write_until_cancelled(store, file, seen))
             await reading.whole(rows(names("b")))
             writing.cancel()
             if not is_stored:
@@ -366,21 +371,14 @@ async def test_a_second_cancellation_waits_too(store: Store, file: Path) -> None
     await store.interactions.add_packed(rows(names("a")))
     writer = writer_of(store)
     reading = Reading(writer)
-    seen: list[bool] = []
-
-    async def write() -> None:
-        try:
-            await is_unavailable(store, names("b"))
-        except asyncio.CancelledError:
-            seen.append(bool(still_alive([writer])))
-            raise
+    seen: list[tuple[bool, list[str]]] = []
 
     async with asyncio.TaskGroup() as group:
         with locked(file):
-            writing = group.create_task(write())
+            writing = group.create_task(write_until_cancelled(store, file, seen))
             await reading.whole(rows(names("b")))
             writing.cancel()
             await asyncio.sleep(0)
             writing.cancel()
             await until(writing.done, "the cancellation has gone on")
-    assert seen == [False]
+    assert seen == [(False, names("a"))]
