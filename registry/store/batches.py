@@ -33,13 +33,10 @@ from registry.records import Record
 
 ROWS_AT_ONCE = 200
 """Most rows of one statement on PostgreSQL; to make it takes the event loop about 1 µs a row."""
-ROWS_A_TURN, MOST_ROWS_A_TURN = 4, 64
-"""Rows of one statement on SQLite. Its thread holds the interpreter while it binds their values,
-for 2 to 5 µs a row, and gives it up while they are inserted. With few rows requests hardly wait for
-it; but each turn may come late when there are many requests, so the larger number holds for a batch
-that is behind."""
-BEHIND_ROWS = 1000
-"""A batch of more rows is behind."""
+ROWS_A_TURN = 4
+"""Rows of one statement on SQLite, in this process. Its thread holds the interpreter while it binds
+their values, for 2 to 5 µs a row, and gives it up while they are inserted, so that requests hardly
+wait for it. A service's longer batches are written by a process of their own."""
 _pack, _unpack = msgspec.msgpack.Encoder().encode, msgspec.msgpack.Decoder(tuple[Any, ...]).decode
 _encode = msgspec.json.Encoder().encode
 
@@ -93,13 +90,12 @@ async def _insert_values(
     connection: AsyncConnection, table: Table, kind: type[Record], rows: Sequence[bytes]
 ) -> None:
     driver: Any = (await connection.get_raw_connection()).driver_connection
-    step = ROWS_A_TURN if len(rows) <= BEHIND_ROWS else MOST_ROWS_A_TURN
-    rest = len(rows) % step
+    rest = len(rows) % ROWS_A_TURN
     if len(rows) > rest:
-        starts = range(0, len(rows) - rest, step)
+        starts = range(0, len(rows) - rest, ROWS_A_TURN)
         # Unpacked piece by piece in the database's thread, not all at once in the event loop's.
-        pieces = (_values(rows[start : start + step]) for start in starts)
-        await driver.executemany(_insertion(table, kind, step), pieces)
+        pieces = (_values(rows[start : start + ROWS_A_TURN]) for start in starts)
+        await driver.executemany(_insertion(table, kind, ROWS_A_TURN), pieces)
     if rest:
         await driver.execute(_insertion(table, kind, rest), _values(rows[-rest:]))
 

@@ -6,16 +6,13 @@ import pytest
 
 from registry.errors import Unavailable
 from registry.store import Store
-from registry.store.batches import (
-    BEHIND_ROWS,
-    MOST_ROWS_A_TURN,
-    ROWS_A_TURN,
-    ROWS_AT_ONCE,
-    packed,
-)
+from registry.store.batches import ROWS_A_TURN, ROWS_AT_ONCE, packed
 from registry.store.database import Database
-from registry.store.interactions import Choice, Interactions
+from registry.store.interactions import MANY_ROWS, Choice, Interactions
 from tests.records import interaction, usage_row
+
+LONG = 1000
+"""Rows of a long batch."""
 
 
 async def stored(interactions: Interactions) -> list[str]:
@@ -38,9 +35,11 @@ async def stored(interactions: Interactions) -> list[str]:
         ROWS_A_TURN + 1,
         ROWS_AT_ONCE,
         ROWS_AT_ONCE + 1,
-        BEHIND_ROWS,
-        BEHIND_ROWS + 1,
-        BEHIND_ROWS + MOST_ROWS_A_TURN,
+        MANY_ROWS - 1,
+        MANY_ROWS,
+        LONG,
+        LONG + 1,
+        LONG + 64,
     ],
 )
 async def test_every_row_is_stored_once_and_in_order(store: Store, count: int) -> None:
@@ -57,14 +56,14 @@ async def test_a_full_disk_stores_nothing_of_a_batch(tmp_path: Path) -> None:
     await database.migrate(tmp_path / "migrate.lock")
     interactions = Interactions(database)
     await interactions.add_many([interaction("first", project="p")])
-    rows = [packed(interaction(f"r{number}", project="p")) for number in range(BEHIND_ROWS)]
+    rows = [packed(interaction(f"r{number}", project="p")) for number in range(LONG)]
     await _limit(database, pages=1)  # which SQLite takes for as many as there are
     with pytest.raises(Unavailable, match="full"):
         await interactions.add_packed(rows, (), [usage_row()])
     assert await stored(interactions) == ["first"]
     await _limit(database, pages=1_000_000)
     await interactions.add_packed(rows, (), [usage_row()])
-    assert len(await stored(interactions)) == 1 + BEHIND_ROWS
+    assert len(await stored(interactions)) == 1 + LONG
     await database.close()
 
 
