@@ -6,6 +6,7 @@ from io import BytesIO
 from pathlib import Path
 
 import msgspec
+import psutil
 import pytest
 
 from registry.batch_writer import LENGTH_BYTES, Refusal, frame, give_way, serve
@@ -26,12 +27,20 @@ def file(settings: Settings) -> Path:
 
 def batch(identifiers: Sequence[str]) -> bytes:
     """Return a batch as the process takes it."""
-    rows = [packed(interaction(name)) for name in identifiers]
+    rows = [
+        packed(interaction(name, model=f"version-{number % 2}", unit_hash=f"{number:032x}"))
+        for number, name in enumerate(identifiers)
+    ]
     parts = [
         insertion(tables.interactions, Interaction, rows),
         usage_insertion([usage_row()]),
     ]
     return frame(msgspec.msgpack.encode(parts))
+
+
+def names(count: int) -> list[str]:
+    """Return so many ids, in the order in which a service makes them."""
+    return [f"chatcmpl-{number:032x}" for number in range(count)]
 
 
 def answers(source: bytes, file: Path) -> list[Refusal | None]:
@@ -73,3 +82,22 @@ def test_where_giving_way_is_forbidden_it_writes_all_the_same(
 
     monkeypatch.setattr(os, "sched_setscheduler", refuse)
     give_way()
+
+
+def test_it_gives_the_core_away_after_every_few_rows(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a kernel without preemption lets it compute to the next tick, whoever waits."""
+    given: list[None] = []
+    monkeypatch.setattr(os, "sched_yield", lambda: given.append(None))
+    assert answers(batch(names(100)), file) == [None]
+    assert len(given) >= 100 // 16
+
+
+def test_what_would_undo_a_statement_is_not_written_down(file: Path) -> None:
+    """In a file of its own it is several times as much as the rows."""
+    every = names(2000)
+    answers(batch(every[:1000]), file)  # from here on a statement changes many pages
+    before = psutil.Process().io_counters().write_count
+    assert answers(batch(every[1000:]), file) == [None]
+    assert psutil.Process().io_counters().write_count - before < 1000 / 2
