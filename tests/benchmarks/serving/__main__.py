@@ -18,7 +18,7 @@ from tests.benchmarks.serving.many import crowded, measure_many
 from tests.benchmarks.serving.measure import FULL, QUICK, SHORT_ROUNDS, SHORT_SECONDS, Bench, Pace
 from tests.benchmarks.serving.page import write_section
 from tests.benchmarks.serving.results import Results
-from tests.benchmarks.serving.systems import ALL, DIRECT, GRAFTLINE, started
+from tests.benchmarks.serving.systems import ALL, DIRECT, GRAFTLINE, relay, started
 from tests.benchmarks.serving.upstream import running_upstream
 
 PARTS = ("table", "tails", "first-token", "events", "memory", "many")
@@ -75,7 +75,9 @@ def _measured(folder: Path, chosen: list[str], parts: list[str], pace: Pace) -> 
             results.first_token_ms = bench.first_tokens()
         if "events" in parts:
             results.wall_an_event_us = bench.wall_an_event()
-            results.cpu_an_event_us = bench.cpu_an_event()
+            with relay(upstream, folder) as bare:
+                check(bare)
+                results.cpu_an_event_us = bench.cpu_an_event(bare)
         if GRAFTLINE in chosen:
             _measure_ours(folder, parts, bench, pace, results)
     return results

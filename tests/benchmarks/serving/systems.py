@@ -15,10 +15,12 @@ import httpx
 from registry.settings import Settings, child_environment
 from tests.benchmarks.serving import adapters
 from tests.benchmarks.serving.programs import running
-from tests.benchmarks.serving.upstream import BASE, Upstream
+from tests.benchmarks.serving.upstream import BASE, Upstream, build
 from tests.processes import free_ports, wait_until
 
 DIRECT, GRAFTLINE, LITELLM, ROUTER = "direct", "graftline", "litellm", "vllm-router"
+RELAY = "bare relay"
+"""Name of a program that only copies bytes: the least that can stand there."""
 ALL = (DIRECT, GRAFTLINE, LITELLM, ROUTER)
 """Names of the systems, in the table's order."""
 DEPLOYMENT = "bench"
@@ -54,6 +56,17 @@ class System:
 def direct(upstream: Upstream) -> Iterator[System]:
     """No gateway: the client speaks to the upstream."""
     yield System(name=DIRECT, url=upstream.url, key="none", model=BASE, pid=None)
+
+
+@contextmanager
+def relay(upstream: Upstream, folder: Path) -> Iterator[System]:
+    """A program in C that copies bytes between client and upstream."""
+    (port,) = free_ports(1)
+    command = [str(build("bare_relay", folder)), "--port", str(port)]
+    command += ["--upstream", str(upstream.port)]
+    url = f"http://127.0.0.1:{port}"
+    with running(command, folder / "relay.log", f"{url}/health") as pid:
+        yield System(name=RELAY, url=url, key="none", model=BASE, pid=pid)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ import httpx
 from tests.benchmarks.serving.programs import running
 from tests.processes import free_ports
 
-SOURCE = Path(__file__).with_name("mock_upstream.c")
+_FOLDER = Path(__file__).parent
 BASE = "tiny-base"
 """Name of its base model."""
 DEFAULT_EVENTS = 32
@@ -47,15 +47,15 @@ class Upstream:
         return len(httpx.get(f"{self.url}/v1/models").json()["data"]) - 1
 
 
-def build(folder: Path) -> Path:
-    """Compile the mock, and return the program.
+def build(name: str, folder: Path) -> Path:
+    """Compile one of the programs that lie here, and return it.
 
     Raises:
         CalledProcessError: There is no C compiler, or it refuses.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    program = folder / "mock_upstream"
-    subprocess.run(["cc", "-O2", "-Wall", "-o", program, SOURCE], check=True)
+    program, source = folder / name, _FOLDER / f"{name}.c"
+    subprocess.run(["cc", "-O2", "-Wall", "-o", program, source], check=True)
     return program
 
 
@@ -65,5 +65,6 @@ def running_upstream(folder: Path) -> Iterator[Upstream]:
     (port,) = free_ports(1)
     options = ["--port", str(port), "--chunks", str(DEFAULT_EVENTS)]
     upstream = Upstream(port)
-    with running([str(build(folder)), *options], folder / "upstream.log", f"{upstream.url}/health"):
+    command = [str(build("mock_upstream", folder)), *options]
+    with running(command, folder / "upstream.log", f"{upstream.url}/health"):
         yield upstream

@@ -3,10 +3,13 @@
 import json
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 
+from tests.benchmarks.serving.check import check
+from tests.benchmarks.serving.systems import relay
 from tests.benchmarks.serving.upstream import Upstream, running_upstream
 
 CHAT = "/v1/chat/completions"
@@ -82,3 +85,9 @@ def test_an_adapter_changes_log_probabilities(
     assert [row[token]["logprob"] for row, token in zip(others, "89", strict=True)] == [
         expected
     ] * 2
+
+
+def test_the_bare_relay_changes_no_byte(upstream: Upstream, tmp_path: Path) -> None:
+    """Whole and streamed answers come through it as they are."""
+    with relay(upstream, tmp_path) as bare:
+        check(bare)

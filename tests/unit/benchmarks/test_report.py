@@ -55,6 +55,13 @@ def test_the_added_latency_is_the_difference_to_no_gateway() -> None:
     assert required(results(), "p50 added").seen == pytest.approx(0.3)
 
 
+def test_an_event_alone_is_beyond_the_bare_relay() -> None:
+    """What the kernel takes of it, no relay can leave out."""
+    found = Results(cpu_an_event_us={"bare relay": 14.5, "graftline": 20.0})
+    assert required(found, "comes alone").seen == pytest.approx(5.5)
+    assert required(Results(cpu_an_event_us={"graftline": 20.0}), "comes alone").seen is None
+
+
 def test_a_ratio_is_ours_over_theirs() -> None:
     """6,000 requests a second are 40 times 150."""
     found = required(results(), "to litellm's")
