@@ -9,9 +9,11 @@ import os
 import signal
 import sqlite3
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
 from itertools import chain
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import msgspec
@@ -26,6 +28,7 @@ LENGTH_BYTES = 8
 """Bytes before each message, which say how long it is; the highest comes first."""
 GENTLE, ORDINARY = "gentle", "ordinary"
 """Whether it runs only where nobody else wants to, or takes its turn."""
+_SCHEDSTAT = Path("/proc/self/schedstat")
 _unpack = msgspec.msgpack.Decoder(tuple[Any, ...]).decode
 _OWN_PRAGMAS = (
     "PRAGMA temp_store=MEMORY",  # what undoes a statement else goes to a file: 600 writes a batch
@@ -34,6 +37,8 @@ _OWN_PRAGMAS = (
 _ROWS_A_TURN = 16
 """Rows of one statement, about 0.1 ms. A kernel without preemption takes the core from a program
 that computes only at its next tick, up to 4 ms later, however urgent the others are."""
+_POLITE_SECONDS = 0.1
+"""Time of a batch in which it gives the core away between statements: it has the lock."""
 
 
 class Insertion(msgspec.Struct, array_like=True):
@@ -58,13 +63,22 @@ class Refusal(msgspec.Struct, array_like=True):
     """What it says."""
 
 
+class Answer(msgspec.Struct, array_like=True):
+    """What became of a batch."""
+
+    refusal: Refusal | None
+    """Why it is not stored; none when it is."""
+    waited_seconds: float
+    """Time in which it could have been written while others had the cores."""
+
+
 def frame(message: bytes) -> bytes:
     """Return a message with its length before it."""
     return len(message).to_bytes(LENGTH_BYTES, "big") + message
 
 
 def serve(source: BinaryIO, sink: BinaryIO, file: str, wait_seconds: float) -> None:
-    """Write batches until the source ends; each is answered with a refusal or with none.
+    """Write batches until the source ends; each is answered.
 
     Args:
         source: Where lists of insertions come from, packed and framed.
@@ -79,7 +93,9 @@ def serve(source: BinaryIO, sink: BinaryIO, file: str, wait_seconds: float) -> N
         for pragma in (*PRAGMAS, *_OWN_PRAGMAS):
             connection.execute(pragma)
         for message in _messages(source):
-            sink.write(frame(encode(write(connection, decode(message)))))
+            before = waited_seconds()
+            refusal = write(connection, decode(message))
+            sink.write(frame(encode(Answer(refusal, waited_seconds() - before))))
             sink.flush()
 
 
@@ -87,8 +103,9 @@ def write(connection: sqlite3.Connection, batch: Sequence[Insertion]) -> Refusal
     """Write a batch in one transaction; return why not, if it could not be."""
     try:
         connection.execute("BEGIN IMMEDIATE")
+        polite_until = time.monotonic() + _POLITE_SECONDS
         for insertion in batch:
-            _insert(connection, insertion)
+            _insert(connection, insertion, polite_until)
         connection.execute("COMMIT")
     except (sqlite3.Error, sqlite3.Warning, OverflowError) as exc:
         with suppress(sqlite3.Error):
@@ -98,13 +115,14 @@ def write(connection: sqlite3.Connection, batch: Sequence[Insertion]) -> Refusal
     return None
 
 
-def _insert(connection: sqlite3.Connection, insertion: Insertion) -> None:
+def _insert(connection: sqlite3.Connection, insertion: Insertion, polite_until: float) -> None:
     rows = insertion.rows
     for start in range(0, len(rows), _ROWS_A_TURN):
         some = rows[start : start + _ROWS_A_TURN]
         values = tuple(chain.from_iterable(map(_unpack, some)))
         connection.execute(_sql(insertion, len(some)), values)
-        os.sched_yield()  # on the way back the kernel lets the others run, if they want to
+        if time.monotonic() < polite_until:
+            os.sched_yield()  # on the way back the kernel lets the others run, if they want to
 
 
 def _sql(insertion: Insertion, count: int) -> str:
@@ -121,6 +139,18 @@ def _messages(source: BinaryIO) -> Iterator[bytes]:
         yield message
 
 
+def waited_seconds() -> float:
+    """Return for how long this process wanted a core and had none, so far.
+
+    Where the system does not tell, it is the time in which it did not compute, whatever the reason.
+    """
+    with suppress(OSError):
+        _ran, waited, turns = _SCHEDSTAT.read_text().split()
+        if turns != "0":  # else it is not counted
+            return int(waited) / 1e9
+    return time.monotonic() - time.process_time()
+
+
 def give_way() -> None:
     """Let everybody else run first, at once, where the system lets us."""
     if hasattr(os, "SCHED_IDLE"):
@@ -132,6 +162,7 @@ if __name__ == "__main__":
     # It ends with its input, after the service has handed over what it had.
     for stopping in (signal.SIGINT, signal.SIGTERM):
         signal.signal(stopping, signal.SIG_IGN)
+    os.setpgrp()  # Ctrl-C is for the service; a session of its own would be a group of equal rights
     if sys.argv[3] == GENTLE:
         give_way()
     try:

@@ -13,7 +13,23 @@ from anyio import to_thread
 
 from registry.store import Store
 from registry.store.batch_process import BatchProcess
+from registry.store.batches import packed
+from registry.store.interactions import MANY_ROWS
 from tests.processes import still_alive, wait_until
+from tests.records import interaction
+
+ROWS = 3 * MANY_ROWS + 7
+"""Rows of a batch that such a process writes."""
+
+
+def names(prefix: str, count: int = ROWS) -> list[str]:
+    """Return ids that begin alike."""
+    return [f"{prefix}{number}" for number in range(count)]
+
+
+def rows(identifiers: Sequence[str]) -> list[bytes]:
+    """Return interactions as a batch takes them."""
+    return [packed(interaction(name, project="p")) for name in identifiers]
 
 
 def batches_of(store: Store) -> BatchProcess:

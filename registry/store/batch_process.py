@@ -15,17 +15,17 @@ from collections.abc import Mapping
 import msgspec
 from sqlalchemy.exc import DBAPIError
 
-from registry.batch_writer import GENTLE, LENGTH_BYTES, ORDINARY, Refusal, frame
+from registry.batch_writer import GENTLE, LENGTH_BYTES, ORDINARY, Answer, frame
 from registry.errors import Unavailable
 
-SLOW_SECONDS = 0.5
-"""Time of a batch after which the process is thought to starve: it has the lock meanwhile."""
+STARVED_SECONDS = 0.5
+"""Time for which a batch waits for a core before the process is said to starve: it has the lock."""
 ORDINARY_SECONDS = 600.0
 """Time for which it takes its turn then, before it gives way to everybody again."""
 _END_SECONDS = 2.0
 """Longest time that the process may take to end what it is at before it is killed."""
 
-_decode = msgspec.msgpack.Decoder(Refusal | None).decode
+_decode = msgspec.msgpack.Decoder(Answer).decode
 
 
 class ProcessDied(Unavailable):
@@ -66,14 +66,14 @@ class BatchProcess:
             ProcessDied: The batch is stored whole or not at all.
         """
         async with self._writing:
-            started = time.monotonic()
             try:
-                refusal = await self._exchange(frame(batch))
+                answer = await self._exchange(frame(batch))
             except BaseException:
                 await self._end()
                 raise
-            if time.monotonic() - started > SLOW_SECONDS:
+            if answer.waited_seconds > STARVED_SECONDS:
                 self._ordinary_until = time.monotonic() + ORDINARY_SECONDS
+        refusal = answer.refusal
         if refusal is not None and refusal.kind == "OperationalError":
             raise Unavailable("database", f"The database does not answer: {refusal.message}")
         if refusal is not None:
@@ -85,7 +85,7 @@ class BatchProcess:
         async with self._writing:
             await self._end()
 
-    async def _exchange(self, message: bytes) -> Refusal | None:
+    async def _exchange(self, message: bytes) -> Answer:
         process = await self._running()
         if process.stdin is None or process.stdout is None:
             raise ValueError("a process without pipes")
@@ -93,11 +93,10 @@ class BatchProcess:
             process.stdin.write(message)
             await process.stdin.drain()
             length = int.from_bytes(await process.stdout.readexactly(LENGTH_BYTES), "big")
-            answer: Refusal | None = _decode(await process.stdout.readexactly(length))
+            return _decode(await process.stdout.readexactly(length))
         except (OSError, asyncio.IncompleteReadError) as exc:
             reason = "The process that writes batches died."
             raise ProcessDied("database", reason) from exc
-        return answer
 
     async def _running(self) -> Process:
         manner = ORDINARY if time.monotonic() < self._ordinary_until else GENTLE
@@ -111,7 +110,6 @@ class BatchProcess:
                 stdin=PIPE,
                 stdout=PIPE,
                 env=self._environment,
-                start_new_session=True,  # Ctrl-C is for the service, which hands its last rows over
             )
         return self._process
 

@@ -1,12 +1,10 @@
 """Long batches on SQLite: a process of their own writes each whole, or nothing of it."""
 
 import asyncio
-import os
 import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -18,14 +16,16 @@ from registry.errors import Unavailable
 from registry.records import InteractionText
 from registry.settings import Settings
 from registry.store import Store, open_store
-from registry.store.batch_process import ORDINARY_SECONDS, SLOW_SECONDS
 from registry.store.batches import packed
 from registry.store.interactions import MANY_ROWS
 from tests.batch_writers import (
+    ROWS,
     Reading,
     batches_of,
     gone,
     locked,
+    names,
+    rows,
     stored_ids,
     stored_requests,
     until,
@@ -35,7 +35,6 @@ from tests.postgres import store_on
 from tests.processes import still_alive, wait_until
 from tests.records import interaction, usage_row
 
-ROWS = 3 * MANY_ROWS + 7
 SERVICE = """
 import asyncio, sys
 from pathlib import Path
@@ -63,25 +62,15 @@ async def store(settings: Settings) -> AsyncIterator[Store]:
 
 
 @pytest.fixture(autouse=True)
-def _nothing_is_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+def _nothing_starves(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a test on a loaded machine keep the process that it looks at."""
-    monkeypatch.setattr("registry.store.batch_process.SLOW_SECONDS", 3600.0)
+    monkeypatch.setattr("registry.store.batch_process.STARVED_SECONDS", 3600.0)
 
 
 @pytest.fixture
 def file(settings: Settings) -> Path:
     """Return the database's file."""
     return settings.data_dir / "graftline.db"
-
-
-def names(prefix: str, count: int = ROWS) -> list[str]:
-    """Return ids."""
-    return [f"{prefix}{number}" for number in range(count)]
-
-
-def rows(identifiers: Sequence[str]) -> list[bytes]:
-    """Return interactions as a batch takes them."""
-    return [packed(interaction(name, project="p")) for name in identifiers]
 
 
 def text(identifier: str) -> bytes:
@@ -309,48 +298,6 @@ def test_it_ends_when_its_service_is_killed(settings: Settings, file: Path) -> N
             service.kill()
     wait_until(lambda: not still_alive([writer]), "the process has ended with its service")
     assert stored_ids(file) == names("a", MANY_ROWS)
-
-
-@dataclass
-class Clock:
-    """A clock that goes on by a step at each look."""
-
-    now: float = 1000.0
-    step: float = 0.0
-
-    def monotonic(self) -> float:
-        """Return the time."""
-        self.now += self.step
-        return self.now
-
-
-async def test_a_slow_batch_lets_it_take_its_turn_for_a_while(
-    store: Store, file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A process that starves has the lock meanwhile; then it gives way to everybody again."""
-    monkeypatch.setattr("registry.store.batch_process.SLOW_SECONDS", SLOW_SECONDS)
-    clock = Clock()
-    monkeypatch.setattr("registry.store.batch_process.time", clock)
-
-    async def scheduler(prefix: str) -> int:
-        await store.interactions.add_packed(rows(names(prefix)))
-        return os.sched_getscheduler(writer_of(store).pid)
-
-    assert await scheduler("a") == os.SCHED_IDLE
-    gentle = writer_of(store)
-    clock.step = SLOW_SECONDS
-    assert await scheduler("b") == os.SCHED_IDLE
-    assert writer_of(store) == gentle
-    clock.step = 0.0
-    assert await scheduler("c") == os.SCHED_OTHER
-    ordinary = writer_of(store)
-    clock.now += ORDINARY_SECONDS - 1
-    assert await scheduler("d") == os.SCHED_OTHER
-    assert writer_of(store) == ordinary
-    clock.now += 1
-    assert await scheduler("e") == os.SCHED_IDLE
-    assert still_alive([gentle, ordinary]) == []
-    assert stored_ids(file) == [name for prefix in "abcde" for name in names(prefix)]
 
 
 async def test_it_is_given_no_secret(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

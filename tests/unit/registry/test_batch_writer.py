@@ -9,7 +9,7 @@ import msgspec
 import psutil
 import pytest
 
-from registry.batch_writer import LENGTH_BYTES, Refusal, frame, give_way, serve
+from registry.batch_writer import LENGTH_BYTES, Answer, Refusal, frame, give_way, serve
 from registry.records import Interaction
 from registry.settings import Settings
 from registry.store import tables
@@ -51,7 +51,7 @@ def answers(source: bytes, file: Path) -> list[Refusal | None]:
     found = []
     while length := sink.read(LENGTH_BYTES):
         answer = sink.read(int.from_bytes(length, "big"))
-        found.append(msgspec.msgpack.decode(answer, type=Refusal | None))
+        found.append(msgspec.msgpack.decode(answer, type=Answer).refusal)
     return found
 
 
@@ -92,6 +92,10 @@ def test_it_gives_the_core_away_after_every_few_rows(
     monkeypatch.setattr(os, "sched_yield", lambda: given.append(None))
     assert answers(batch(names(100)), file) == [None]
     assert len(given) >= 100 // 16
+    given.clear()
+    monkeypatch.setattr("registry.batch_writer._POLITE_SECONDS", 0.0)  # it had the lock for long
+    assert answers(batch(names(200)[100:]), file) == [None]
+    assert given == []
 
 
 def test_what_would_undo_a_statement_is_not_written_down(file: Path) -> None:

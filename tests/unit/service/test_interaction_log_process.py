@@ -87,7 +87,7 @@ class Service:
 @pytest.fixture(autouse=True)
 def _nothing_is_slow(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a test on a loaded machine keep the process that it looks at."""
-    monkeypatch.setattr("registry.store.batch_process.SLOW_SECONDS", 3600.0)
+    monkeypatch.setattr("registry.store.batch_process.STARVED_SECONDS", 3600.0)
 
 
 @pytest.fixture
