@@ -45,18 +45,22 @@ def main(
     if shutil.which("wrk") is None:
         raise typer.BadParameter("wrk is missing; `make bench-serving` installs it")
     before = steadiness.look()
-    with tempfile.TemporaryDirectory(prefix="graftline-bench-") as folder:
-        results = _measured(Path(folder), chosen, parts, pace)
-    lines = [f"{machine.today()}. {_means(pace)}", *machine.describe(PEERS)]
-    lines.append(steadiness.describe(before, steadiness.look()))
-    text = report.serving_section(results, lines)
-    typer.echo(text)
+    results = Results()
+    try:
+        with tempfile.TemporaryDirectory(prefix="graftline-bench-") as folder:
+            _measure(results, Path(folder), chosen, parts, pace)
+    finally:  # what was measured before a fault is told all the same; the page stays as it is
+        lines = [f"{machine.today()}. {_means(pace)}", *machine.describe(PEERS)]
+        lines.append(steadiness.describe(before, steadiness.look()))
+        text = report.serving_section(results, lines)
+        typer.echo(text)
     if write or (write is None and not quick):
         write_section(report.SERVING, text)
 
 
-def _measured(folder: Path, chosen: list[str], parts: list[str], pace: Pace) -> Results:
-    results = Results()
+def _measure(
+    results: Results, folder: Path, chosen: list[str], parts: list[str], pace: Pace
+) -> None:
     with ExitStack() as stack:
         upstream = stack.enter_context(running_upstream(folder))
         systems = [
@@ -80,7 +84,6 @@ def _measured(folder: Path, chosen: list[str], parts: list[str], pace: Pace) -> 
                 results.cpu_an_event_us = bench.cpu_an_event(bare)
         if GRAFTLINE in chosen:
             _measure_ours(folder, parts, bench, pace, results)
-    return results
 
 
 def _measure_ours(

@@ -71,4 +71,6 @@ def _check_features(system: System) -> None:
 
 _UNAUTHORIZED = 401
 _SETTLING = 3
-_SETTLE_SECONDS = 60.0
+_SETTLE_SECONDS = 300.0
+"""Longer than vllm-router's looks at its worker, which come once a minute: after one that failed
+because it was kept still, it answers 503 until two went well."""
