@@ -162,7 +162,8 @@ if __name__ == "__main__":
     # It ends with its input, after the service has handed over what it had.
     for stopping in (signal.SIGINT, signal.SIGTERM):
         signal.signal(stopping, signal.SIG_IGN)
-    os.setpgrp()  # Ctrl-C is for the service; a session of its own would be a group of equal rights
+    # Signals to the service's group are not for it; with a session its priority would be its own.
+    os.setpgrp()
     if sys.argv[3] == GENTLE:
         give_way()
     try:

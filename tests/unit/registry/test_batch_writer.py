@@ -9,7 +9,15 @@ import msgspec
 import psutil
 import pytest
 
-from registry.batch_writer import LENGTH_BYTES, Answer, Refusal, frame, give_way, serve
+from registry.batch_writer import (
+    LENGTH_BYTES,
+    Answer,
+    Refusal,
+    frame,
+    give_way,
+    serve,
+    waited_seconds,
+)
 from registry.records import Interaction
 from registry.settings import Settings
 from registry.store import tables
@@ -82,6 +90,22 @@ def test_where_giving_way_is_forbidden_it_writes_all_the_same(
 
     monkeypatch.setattr(os, "sched_setscheduler", refuse)
     give_way()
+
+
+@pytest.mark.parametrize(
+    ("told", "seconds"), [("5 7000000000 3", 7.0), ("0 0 0", 60.0), (None, 60.0)]
+)
+def test_where_waiting_is_not_counted_all_time_without_computing_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: str | None, seconds: float
+) -> None:
+    """A kernel may count it for nobody, and there may be no such file."""
+    counts = tmp_path / "schedstat"
+    if told is not None:
+        counts.write_text(told)
+    monkeypatch.setattr("registry.batch_writer._SCHEDSTAT", counts)
+    monkeypatch.setattr("registry.batch_writer.time.monotonic", lambda: 100.0)
+    monkeypatch.setattr("registry.batch_writer.time.process_time", lambda: 40.0)
+    assert waited_seconds() == seconds
 
 
 def test_it_gives_the_core_away_after_every_few_rows(
